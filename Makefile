@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-2.0
+# One target a verb; the logic is in scripts/. "make help" lists all of it.
+
+VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
+export $(VARIABLES)
+
+# A misspelt variable on the command line is an error, not a default.
+unknown := $(filter-out $(VARIABLES),$(foreach v,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(v)))))
+$(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
+
+TARGETS := run check check-fast fetch apply refresh config menuconfig build \
+	kernel-path initramfs shell gdb doctor clean distclean
+
+.PHONY: help $(TARGETS)
+.NOTPARALLEL:
+.DEFAULT_GOAL := run
+
+run:          ; @scripts/run.sh
+check:        ; @scripts/check.sh
+check-fast:   ; @scripts/check.sh --fast
+fetch:        ; @scripts/fetch.sh
+apply:        ; @scripts/apply.sh
+refresh:      ; @scripts/refresh.sh
+config:       ; @scripts/config.sh
+menuconfig:   ; @scripts/config.sh --menu
+build:        ; @scripts/build.sh
+kernel-path:  ; @scripts/build.sh --path
+initramfs:    ; @scripts/initramfs.sh
+shell:        ; @scripts/boot.sh --shell
+gdb:          ; @scripts/boot.sh --gdb
+doctor:       ; @scripts/doctor.sh
+clean:        ; @scripts/clean.sh
+distclean:    ; @scripts/clean.sh --all
+
+help:
+	@scripts/help.sh

@@ -1,0 +1,156 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Build the kernel KERNEL, or print where its image is.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$top/scripts/ccache.sh"
+
+usage() {
+	cat <<-END
+		usage: build.sh [-h | --path]
+
+		Builds KERNEL=$KERNEL out of tree in $work.
+		base: the commit that the series applies to; patched: branch numa as it is, with
+		your uncommitted edits; debug: the same with lockdep, KASAN and more.
+		A kernel that is up to date (same source, configuration and tools) is not built again.
+		--path: print the path of the image and nothing else; fail where it is not built.
+	END
+}
+
+# What the source of this kernel is: a commit, or a commit and the edits on it.
+source_id() {
+	local edits
+	if [[ $KERNEL == base ]]; then
+		state_get base
+		return
+	fi
+	edits=$(
+		tree_git diff HEAD
+		tree_git ls-files -o --exclude-standard -z | (cd "$tree" && xargs -0 -r sha256sum)
+	)
+	tree_git rev-parse 'HEAD^{tree}'
+	[[ -z $edits ]] || printf '%s' "$edits" | sha
+}
+
+stamp() {
+	source_id
+	sha "$out/.config"
+	gcc --version | head -n1
+	ld --version | head -n1
+}
+
+# The base is built in the one tree there is: go there, come back, and give the
+# files their times again, so that the other kernels are not rebuilt for it.
+to_base() {
+	local f
+	tree_is_clean || die "building the base needs the tree $tree without uncommitted changes: commit or stash them first"
+	changed=()
+	while IFS= read -r -d '' f; do
+		[[ -e $tree/$f ]] && changed+=("$f" "$(stat -c %y "$tree/$f")")
+	done < <(tree_git diff -z --name-only "$(state_get base)" HEAD)
+	state_set switched y
+	tree_git checkout -q --detach "$(state_get base)"
+}
+
+from_base() {
+	local i
+	tree_git checkout -q numa
+	for ((i = 0; i < ${#changed[@]}; i += 2)); do
+		touch -d "${changed[i + 1]}" "$tree/${changed[i]}"
+	done
+	state_set switched ""
+}
+
+# How far: the compiler runs so far, of those that the last full build had.
+show_progress() {
+	local total=$1 log=$2 start=$SECONDS done width=30 fill shown=0
+	while kill -0 "$make_pid" 2>/dev/null; do
+		done=$(grep -caE '^  [A-Z]+ ' "$log" || true)
+		if [[ -t 1 ]]; then
+			fill=$((done * width / total))
+			((fill > width)) && fill=$width
+			printf '\r      [%-*s] %d of about %d, %s ' "$width" \
+				"$(printf '%*s' "$fill" '' | tr ' ' '#')" "$done" "$total" "$(min_sec $((SECONDS - start)))"
+			sleep 1
+		else
+			sleep 1
+			if ((SECONDS - start >= shown + 30)); then
+				shown=$((SECONDS - start))
+				note "$done of about $total, $(min_sec $shown)"
+			fi
+		fi
+	done
+	if [[ -t 1 ]]; then
+		printf '\r%70s\r' ''
+	fi
+}
+
+stop_make() {
+	[[ -z ${make_pid:-} ]] || kill -TERM -- "-$make_pid" 2>/dev/null || true
+}
+
+leave() {
+	stop_make
+	[[ -z $(state_get switched) ]] || from_base
+}
+
+run_make() {
+	local log=$out/build.log total quiet=()
+	total=$(cat "$out/.objects" 2>/dev/null || base_value objects)
+	[[ $V == 1 ]] && quiet=(V=1)
+	: >"$log" || die "cannot write $log"
+	# a process group of its own, so that an interrupt ends all of it
+	set -m
+	without_lock make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' \
+		"${quiet[@]}" bzImage >"$log" 2>&1 &
+	make_pid=$!
+	set +m
+	show_progress "$total" "$log"
+	if ! wait "$make_pid"; then
+		make_pid=
+		die "building $KERNEL: $(reason_in "$log") (see $log)"
+	fi
+	make_pid=
+	total=$(grep -caE '^  [A-Z]+ ' "$log" || true)
+	((total < 1000)) || printf '%d\n' "$total" >"$out/.objects"
+}
+
+main() {
+	local path='' want start=$SECONDS
+	case ${1:-} in
+	-h) usage && exit ;;
+	--path) path=y ;;
+	?*) usage_error "build.sh accepts -h and --path, not $1" ;;
+	esac
+	if [[ $KERNEL == */* ]]; then
+		[[ -z $path ]] || realpath "$KERNEL"
+		return
+	fi
+	out=$work/$KERNEL
+	image=$out/arch/x86/boot/bzImage
+	if [[ -n $path ]]; then
+		[[ -f $image ]] || die "KERNEL=$KERNEL is not built: make build KERNEL=$KERNEL"
+		printf '%s\n' "$image"
+		return
+	fi
+	take_lock build
+	[[ -f $out/.config ]] || die "KERNEL=$KERNEL is not configured: make config KERNEL=$KERNEL"
+	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+	ccache_setup
+	want=$(stamp)
+	if [[ -f $image && $(cat "$out/.built" 2>/dev/null) == "$want" ]]; then
+		note "the $KERNEL kernel is up to date"
+		return
+	fi
+	rm -f "$out/.built"
+	trap leave EXIT
+	[[ $KERNEL != base ]] || to_base
+	run_make
+	[[ $KERNEL != base ]] || from_base
+	[[ -f $image ]] || die "the build of $KERNEL left no $image"
+	# what was asked for may have been edited while it was built
+	printf '%s\n' "$want" >"$out/.built"
+	note "$(stat -c %s "$image") bytes, sha256 $(sha "$image" | cut -c1-16), $(min_sec $((SECONDS - start)))"
+}
+
+main "$@"

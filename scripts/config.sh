@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Configure the kernel KERNEL from the fragments in config/kernel.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<-END
+		usage: config.sh [-h | --menu]
+
+		Merges the fragments of config/kernel on top of allnoconfig into the build directory
+		of KERNEL=$KERNEL and checks that every line of every fragment is in the result.
+		--menu: then edit it by menuconfig. What you change there lasts until a fragment
+		changes; the difference from the fragments is printed, for you to store.
+	END
+}
+
+fragments=("$top/config/kernel/numa.config" "$top/config/kernel/guest.config"
+	"$top/config/kernel/kunit.config")
+
+# Lines of the fragments that the configuration has not: "fragment:line: text".
+lost_lines() {
+	local fragment nr text name
+	for fragment in "${fragments[@]}"; do
+		while IFS=: read -r nr text; do
+			grep -qxF -- "$text" "$1" && continue
+			# "is not set" also holds where the symbol is not visible at all
+			if [[ $text == "# "*" is not set" ]]; then
+				name=${text#\# }
+				grep -q "^${name%% *}=" "$1" || continue
+			fi
+			printf '%s:%s: %s\n' "${fragment#"$top/"}" "$nr" "$text"
+		done < <(grep -nE '^(CONFIG_|# CONFIG_)' "$fragment")
+	done
+}
+
+kconfig() {
+	make -C "$tree" O="$out" HOSTCC='ccache gcc' "$1"
+}
+
+main() {
+	local menu='' digest lost
+	case ${1:-} in
+	-h) usage && exit ;;
+	--menu) menu=y ;;
+	?*) usage_error "config.sh accepts -h and --menu, not $1" ;;
+	esac
+	[[ $KERNEL != */* ]] || usage_error "KERNEL=$KERNEL is a file: there is nothing to configure"
+	take_lock config
+	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
+	[[ $KERNEL != debug ]] || fragments+=("$top/config/kernel/debug.config")
+	out=$work/$KERNEL
+	mkdir -p "$out"
+
+	digest=$(cat "${fragments[@]}" | sha)
+	if [[ ! -f $out/.config || $(cat "$out/.fragments" 2>/dev/null) != "$digest" ]]; then
+		rm -f "$out/.fragments"
+		(cd "$tree" && HOSTCC='ccache gcc' scripts/kconfig/merge_config.sh -n -Q -O "$out" \
+			"${fragments[@]}") >"$out/config.log" 2>&1 ||
+			die "configuring $KERNEL: $(reason_in "$out/config.log") (see $out/config.log)"
+		kconfig olddefconfig >>"$out/config.log" 2>&1 ||
+			die "configuring $KERNEL: $(reason_in "$out/config.log") (see $out/config.log)"
+		lost=$(lost_lines "$out/.config")
+		if [[ -n $lost ]]; then
+			rm -f "$out/.config"
+			sed 's/^/      /' <<<"$lost" >&2
+			die "the configuration of $KERNEL has lost $(wc -l <<<"$lost") line(s) of its fragments (above):" \
+				"a dependency is missing or the symbol is gone"
+		fi
+		printf '%s\n' "$digest" >"$out/.fragments"
+		cp "$out/.config" "$out/.config.fragments"
+		note "$(grep -c '=[ym]$' "$out/.config") options of $KERNEL are on"
+	else
+		note "the configuration of $KERNEL is up to date"
+	fi
+	if [[ -n $menu ]]; then
+		[[ -t 0 && -t 1 ]] || die "menuconfig needs a terminal"
+		kconfig menuconfig || die "menuconfig failed (it needs the package libncurses-dev)"
+		note "changed against the fragments:"
+		"$tree/scripts/diffconfig" "$out/.config.fragments" "$out/.config"
+	fi
+}
+
+main "$@"

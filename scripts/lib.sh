@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034
+# Shared by all scripts: the variables of the Makefile, paths, errors, the lock,
+# phases. To be sourced after "set -euo pipefail".
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+
+# Exit 2 for what the caller did wrong, 1 for what went wrong.
+usage_error() {
+	printf 'error: %s\n' "$*" >&2
+	exit 2
+}
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+note() {
+	printf '      %s\n' "$*"
+}
+
+# What make was told, as ordinary variables: a kernel build must not inherit them.
+: "${BASE:=v7.3}" "${KDIR:=}" "${KERNEL:=patched}" "${TOPO:=4node}" "${TESTS:=}"
+: "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
+export -n BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS ARCH CROSS_COMPILE LLVM
+unset KBUILD_OUTPUT KCFLAGS LOCALVERSION
+export LC_ALL=C TZ=UTC
+
+results=$top/results
+dl=$top/dl
+
+# Names separated by spaces, of the files DIR/*SUFFIX.
+names_in() {
+	local dir=$1 suffix=$2 f names=()
+	for f in "$dir"/*"$suffix"; do
+		[[ -e $f ]] && names+=("$(basename "$f" "$suffix")")
+	done
+	printf '%s' "${names[*]}"
+}
+
+is_number() {
+	[[ $1 =~ ^(0|[1-9][0-9]{0,8})$ ]]
+}
+
+# Every variable is checked by every script, so that a typo is never a default.
+check_variables() {
+	[[ -f $top/config/base/$BASE.conf ]] ||
+		usage_error "BASE=$BASE is not known; accepted: $(names_in "$top/config/base" .conf)"
+	[[ -z $KDIR || -e $KDIR/.git ]] ||
+		usage_error "KDIR=$KDIR is not a git work tree of Linux"
+	[[ -z $KDIR || -f $KDIR/Kbuild && -f $KDIR/mm/mempolicy.c ]] ||
+		usage_error "KDIR=$KDIR is not a Linux tree: it has no mm/mempolicy.c"
+	case $KERNEL in
+	base | patched | debug) ;;
+	*/*) [[ -f $KERNEL ]] || usage_error "KERNEL=$KERNEL: there is no such file" ;;
+	*) usage_error "KERNEL=$KERNEL is not known; accepted: base, patched, debug, or a path to a bzImage" ;;
+	esac
+	case $ACCEL in
+	tcg | kvm | auto) ;;
+	*) usage_error "ACCEL=$ACCEL is not known; accepted: tcg, kvm, auto" ;;
+	esac
+	[[ -f $top/config/topology/$TOPO.conf || ($TOPO == */* && -f $TOPO) ]] ||
+		usage_error "TOPO=$TOPO is not known; accepted: $(names_in "$top/config/topology" .conf), or a path to a file"
+	is_number "$SEED" || usage_error "SEED=$SEED is not a number; accepted: 0 to 999999999"
+	[[ -z $TIMEOUT ]] || { is_number "$TIMEOUT" && ((TIMEOUT > 0)); } ||
+		usage_error "TIMEOUT=$TIMEOUT is not a number of host seconds; accepted: 1 to 999999999"
+	[[ -z $JOBS ]] || { is_number "$JOBS" && ((JOBS > 0)); } ||
+		usage_error "JOBS=$JOBS is not a number; accepted: 1 or more"
+	[[ $V == 0 || $V == 1 ]] || usage_error "V=$V is not known; accepted: 0, 1"
+	[[ $O == /* ]] || O=$PWD/$O
+	[[ $O != *[[:space:]:]* && $top != *[[:space:]:]* ]] ||
+		usage_error "a kernel cannot be built below a path with blanks or colons: $O, $top"
+}
+
+# Value of a key in config/base/$BASE.conf
+base_value() {
+	local value
+	value=$(sed -n "s/^$1=//p" "$top/config/base/$BASE.conf")
+	[[ -n $value ]] || die "config/base/$BASE.conf has no line $1="
+	printf '%s\n' "$value"
+}
+
+check_variables
+: "${JOBS:=$(nproc)}"
+patches=$top/patches/$BASE
+if [[ -n $KDIR ]]; then
+	KDIR=$(cd "$KDIR" && pwd -P)
+	work=$O/kdir-$(printf '%s' "$KDIR" | cksum | cut -d' ' -f1)
+	tree=$KDIR
+else
+	work=$O/$BASE
+	tree=$work/linux
+fi
+
+# The state of the tree is kept beside it, not in it: lines of key=value.
+state_get() {
+	[[ -f $work/state ]] && sed -n "s/^$1=//p" "$work/state"
+	return 0
+}
+
+state_set() {
+	mkdir -p "$work"
+	{
+		[[ -f $work/state ]] && grep -v "^$1=" "$work/state"
+		printf '%s=%s\n' "$1" "$2"
+	} >"$work/state.tmp" || true
+	mv "$work/state.tmp" "$work/state"
+}
+
+# git in the tree, whatever the user has configured for line ends or hooks.
+tree_git() {
+	git -C "$tree" -c core.autocrlf=false -c core.hooksPath=/dev/null -c commit.gpgSign=false \
+		-c advice.detachedHead=false -c gc.auto=0 "$@"
+}
+
+tree_is_clean() {
+	[[ -z $(tree_git status --porcelain --untracked-files=no) ]]
+}
+
+# One command at a time in an output directory; children of the holder may enter.
+take_lock() {
+	[[ -n ${NUMA_LOCKED:-} ]] && return
+	mkdir -p "$O" 2>/dev/null || die "cannot create O=$O"
+	exec {lock_fd}<>"$O/.lock" || die "cannot write to O=$O"
+	if ! flock -n "$lock_fd"; then
+		die "another command works in $O: $(cat "$O/.lock" 2>/dev/null); wait for it, or use another O="
+	fi
+	printf 'pid %d, make %s, since %s\n' "$$" "${1:-}" "$(date '+%F %T %Z')" >"$O/.lock"
+	export NUMA_LOCKED=$$
+}
+
+# Run a long-lived child without the lock: what outlives us must not keep it.
+without_lock() {
+	if [[ -n ${lock_fd:-} ]]; then
+		"$@" {lock_fd}>&-
+	else
+		"$@"
+	fi
+}
+
+min_sec() {
+	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
+}
+
+# The phase a user sees: "[2/7] fetch Linux 7.3.4", then "done in 0:12".
+phase_nr=0
+phase_of=${phase_of:-0}
+phase() {
+	phase_nr=$((phase_nr + 1))
+	phase_start=$SECONDS
+	printf '[%d/%d] %s\n' "$phase_nr" "$phase_of" "$*"
+}
+
+phase_done() {
+	note "done in $(min_sec $((SECONDS - phase_start)))${1:+, $1}"
+}
+
+sha() {
+	sha256sum "$@" | cut -d' ' -f1
+}
+
+# A failure in a log, in one line: the first that looks like the reason.
+reason_in() {
+	local line
+	line=$(grep -m1 -aE 'No space left on device' "$1" ||
+		grep -m1 -aE '(error|Error|ERROR|fatal|undefined reference)[: ]' "$1" ||
+		tail -n1 "$1") || true
+	printf '%s' "${line:-no output}"
+}

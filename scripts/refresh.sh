@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Store the branch "numa" of the tree as patches/BASE.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$top/scripts/series.sh"
+
+usage() {
+	cat <<-END
+		usage: refresh.sh [-h | --check]
+
+		Writes git format-patch of the branch "numa" to patches/$BASE, in a form that is the
+		same on any machine. The text of the cover letter is kept; edit it in place.
+		--check: write nothing; fail where patches/$BASE is not what would be written.
+	END
+}
+
+main() {
+	local check=
+	case ${1:-} in
+	-h) usage && exit ;;
+	--check) check=y ;;
+	?*) usage_error "refresh.sh accepts -h and --check, not $1" ;;
+	esac
+	take_lock refresh
+	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
+	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+	tree_is_clean || [[ -n $check ]] ||
+		die "the tree $tree has uncommitted changes: commit them, so that they become part of a patch"
+
+	tmp=$(mktemp -d "$work/refresh.XXXXXX")
+	trap 'rm -rf "$tmp"' EXIT
+	series_write numa "$tmp/new" "$patches/0000-cover-letter.patch"
+	if diff -rq "$patches" "$tmp/new" >"$tmp/diff"; then
+		note "patches/$BASE is what branch numa has"
+		[[ -n $check ]] && return
+	elif [[ -n $check ]]; then
+		sed 's/^/      /' "$tmp/diff"
+		die "patches/$BASE is not what branch numa has"
+	else
+		sed "s|$tmp/new|branch numa|; s/^/      /" "$tmp/diff"
+		rm -f "$patches"/[0-9]*.patch
+		cp "$tmp/new"/* "$patches/"
+		note "$(($(wc -l <"$patches/series") - 1)) patches written to patches/$BASE"
+	fi
+	state_set applied "$(tree_git rev-parse numa)"
+	state_set series "$(series_digest)"
+}
+
+main "$@"

@@ -1,0 +1,663 @@
+// SPDX-License-Identifier: GPL-2.0
+/* What every NUMA kselftest needs; see numa_util.h. */
+#include <ctype.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <linux/mount.h>
+#include <sys/mount.h>
+
+#include "numa_util.h"
+
+#define NODE_DIR	"/sys/devices/system/node"
+#define BALANCING	"/proc/sys/kernel/numa_balancing"
+
+struct nodemask nodemask_of(int n, const int *nodes)
+{
+	struct nodemask m;
+
+	nodemask_clear(&m);
+	for (int i = 0; i < n; i++)
+		nodemask_set(&m, nodes[i]);
+	return m;
+}
+
+int nodemask_parse(const char *list, struct nodemask *m)
+{
+	const char *p = list;
+
+	nodemask_clear(m);
+	while (*p && *p != '\n') {
+		char *end;
+		long from, to;
+
+		from = to = strtol(p, &end, 10);
+		if (end == p)
+			goto bad;
+		p = end;
+		if (*p == '-') {
+			to = strtol(++p, &end, 10);
+			if (end == p)
+				goto bad;
+			p = end;
+		}
+		if (from < 0 || to < from || to >= NUMA_MAX_NODES)
+			goto bad;
+		for (; from <= to; from++)
+			nodemask_set(m, from);
+		if (*p == ',')
+			p++;
+		else if (*p && *p != '\n')
+			goto bad;
+	}
+	return 0;
+bad:
+	errno = EINVAL;
+	return -1;
+}
+
+const char *nodemask_str(const struct nodemask *m)
+{
+	static __thread char buf[1024];
+	size_t n = 0;
+
+	buf[0] = '\0';
+	for (int i = 0; i < NUMA_MAX_NODES && n < sizeof(buf) - 16; i++) {
+		int first = i;
+
+		if (!nodemask_isset(m, i))
+			continue;
+		while (i + 1 < NUMA_MAX_NODES && nodemask_isset(m, i + 1))
+			i++;
+		n += snprintf(buf + n, sizeof(buf) - n, first == i ? "%s%d" : "%s%d-%d",
+			      n ? "," : "", first, i);
+	}
+	return buf;
+}
+
+int file_read(const char *path, char *buf, size_t size)
+{
+	ssize_t n, got = 0;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	while ((n = read(fd, buf + got, size - 1 - got)) > 0)
+		got += n;
+	close(fd);
+	if (n < 0)
+		return -1;
+	while (got && buf[got - 1] == '\n')
+		got--;
+	buf[got] = '\0';
+	return 0;
+}
+
+int file_write(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	int fd, saved;
+	ssize_t n;
+
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, len);
+	saved = errno;
+	close(fd);
+	errno = n < 0 ? saved : EIO;
+	return n == (ssize_t)len ? 0 : -1;
+}
+
+int file_read_long(const char *path, long *value)
+{
+	char buf[64], *end;
+
+	if (file_read(path, buf, sizeof(buf)))
+		return -1;
+	errno = 0;
+	*value = strtol(buf, &end, 10);
+	if (end == buf || *end)
+		errno = EINVAL;
+	return errno ? -1 : 0;
+}
+
+int file_write_long(const char *path, long value)
+{
+	char buf[32];
+
+	snprintf(buf, sizeof(buf), "%ld", value);
+	return file_write(path, buf);
+}
+
+static int node_file(const char *name, struct nodemask *m)
+{
+	char buf[4096];
+
+	if (file_read(name, buf, sizeof(buf)))
+		return -1;
+	return nodemask_parse(buf, m);
+}
+
+int numa_nodes_get(struct numa_nodes *n)
+{
+	struct nodemask mem, cpu;
+	char path[64], buf[4096];
+
+	memset(n, 0, sizeof(*n));
+	if (node_file(NODE_DIR "/has_memory", &mem) || node_file(NODE_DIR "/has_cpu", &cpu))
+		return -1;
+	for (int i = 0; i < NUMA_MAX_NODES; i++) {
+		if (nodemask_isset(&mem, i))
+			n->mem[n->nr_mem++] = i;
+		if (!nodemask_isset(&cpu, i))
+			continue;
+		snprintf(path, sizeof(path), NODE_DIR "/node%d/cpulist", i);
+		if (file_read(path, buf, sizeof(buf)))
+			return -1;
+		n->first_cpu[n->nr_cpu] = atoi(buf);
+		n->cpu[n->nr_cpu++] = i;
+	}
+	return 0;
+}
+
+static bool has_cpu(const struct numa_nodes *n, int node)
+{
+	for (int i = 0; i < n->nr_cpu; i++)
+		if (n->cpu[i] == node)
+			return true;
+	return false;
+}
+
+int numa_nr_both(const struct numa_nodes *n)
+{
+	int nr = 0;
+
+	for (int i = 0; i < n->nr_mem; i++)
+		nr += has_cpu(n, n->mem[i]);
+	return nr;
+}
+
+int numa_node_with_both(const struct numa_nodes *n, int not)
+{
+	for (int i = 0; i < n->nr_mem; i++)
+		if (n->mem[i] != not && has_cpu(n, n->mem[i]))
+			return n->mem[i];
+	return -1;
+}
+
+int numa_run_on(const struct numa_nodes *n, int node)
+{
+	cpu_set_t set;
+
+	for (int i = 0; i < n->nr_cpu; i++) {
+		if (n->cpu[i] != node)
+			continue;
+		CPU_ZERO(&set);
+		CPU_SET(n->first_cpu[i], &set);
+		return sched_setaffinity(0, sizeof(set), &set);
+	}
+	errno = ENODEV;
+	return -1;
+}
+
+/* The kernel takes maxnode as the number of bits plus one */
+#define MAXNODE(m)	((m) ? (unsigned long)NUMA_MAX_NODES + 1 : 0UL)
+
+long sys_set_mempolicy(int mode, const struct nodemask *m)
+{
+	return syscall(SYS_set_mempolicy, mode, m ? m->bits : NULL, MAXNODE(m));
+}
+
+long sys_get_mempolicy(int *mode, struct nodemask *m, void *addr, unsigned long flags)
+{
+	if (m)
+		nodemask_clear(m);
+	return syscall(SYS_get_mempolicy, mode, m ? m->bits : NULL, MAXNODE(m), addr, flags);
+}
+
+long sys_mbind(void *addr, size_t len, int mode, const struct nodemask *m, unsigned int flags)
+{
+	return syscall(SYS_mbind, addr, len, mode, m ? m->bits : NULL, MAXNODE(m), flags);
+}
+
+long sys_move_pages(int pid, unsigned long count, void **pages, const int *nodes,
+		    int *status, int flags)
+{
+	return syscall(SYS_move_pages, pid, count, pages, nodes, status, flags);
+}
+
+int page_node(void *addr)
+{
+	int status = -ENODATA;
+
+	if (sys_move_pages(0, 1, &addr, NULL, &status, 0))
+		return -errno;
+	return status;
+}
+
+long page_nodes(void *addr, size_t len, size_t step, unsigned long *count)
+{
+	enum { BATCH = 512 };
+	void *pages[BATCH];
+	int status[BATCH];
+	long present = 0;
+
+	memset(count, 0, NUMA_MAX_NODES * sizeof(*count));
+	for (size_t off = 0; off < len;) {
+		unsigned long n = 0;
+
+		for (; n < BATCH && off < len; off += step)
+			pages[n++] = (char *)addr + off;
+		if (sys_move_pages(0, n, pages, NULL, status, 0))
+			return -1;
+		for (unsigned long i = 0; i < n; i++) {
+			if (status[i] < 0)
+				continue;
+			count[status[i]]++;
+			present++;
+		}
+	}
+	return present;
+}
+
+/* "name=value" with a whole number as value */
+static bool field(const char *tok, const char *name, unsigned long *value)
+{
+	size_t len = strlen(name);
+	char *end;
+
+	if (strncmp(tok, name, len) || tok[len] != '=' || !isdigit(tok[len + 1]))
+		return false;
+	*value = strtoul(tok + len + 1, &end, 10);
+	return !*end;
+}
+
+static bool node_field(const char *tok, struct numa_maps *nm)
+{
+	unsigned long node;
+	char *end;
+
+	if (tok[0] != 'N' || !isdigit(tok[1]))
+		return false;
+	node = strtoul(tok + 1, &end, 10);
+	if (*end != '=' || !isdigit(end[1]) || node >= NUMA_MAX_NODES)
+		return false;
+	nm->node[node] = strtoul(end + 1, &end, 10);
+	nm->nr_nodes++;
+	return !*end;
+}
+
+/* The words that stand in numa_maps between the policy and its first field */
+static bool is_field(const char *tok)
+{
+	return !strncmp(tok, "file=", 5) || !strcmp(tok, "heap") || !strcmp(tok, "stack") ||
+	       !strcmp(tok, "huge") || !strncmp(tok, "anon=", 5) || !strncmp(tok, "dirty=", 6) ||
+	       !strncmp(tok, "mapped=", 7) || !strncmp(tok, "mapmax=", 7) ||
+	       !strncmp(tok, "swapcache=", 10) || !strncmp(tok, "active=", 7) ||
+	       !strncmp(tok, "writeback=", 10) || !strncmp(tok, "kernelpagesize_kB=", 18) ||
+	       (tok[0] == 'N' && isdigit(tok[1]));
+}
+
+int numa_maps_parse(const char *line, struct numa_maps *nm)
+{
+	char copy[4096], *tok, *save, *end;
+	bool in_policy = true;
+
+	memset(nm, 0, sizeof(*nm));
+	if (strlen(line) >= sizeof(copy))
+		goto bad;
+	strcpy(copy, line);
+	tok = strtok_r(copy, " \n", &save);
+	if (!tok)
+		goto bad;
+	nm->start = strtoul(tok, &end, 16);
+	if (*end)
+		goto bad;
+	while ((tok = strtok_r(NULL, " \n", &save))) {
+		/* a policy may have spaces: "weighted interleave:0-1" */
+		if (in_policy && !(nm->policy[0] && is_field(tok))) {
+			size_t len = strlen(nm->policy);
+
+			snprintf(nm->policy + len, sizeof(nm->policy) - len, "%s%s",
+				 len ? " " : "", tok);
+			continue;
+		}
+		in_policy = false;
+		if (!strncmp(tok, "file=", 5))
+			snprintf(nm->file, sizeof(nm->file), "%s", tok + 5);
+		else if (!strcmp(tok, "(deleted)") && nm->file[0])
+			continue;
+		else if (!strcmp(tok, "heap"))
+			nm->heap = true;
+		else if (!strcmp(tok, "stack"))
+			nm->stack = true;
+		else if (!strcmp(tok, "huge"))
+			nm->huge = true;
+		else if (!field(tok, "anon", &nm->anon) && !field(tok, "dirty", &nm->dirty) &&
+			 !field(tok, "mapped", &nm->mapped) && !field(tok, "mapmax", &nm->mapmax) &&
+			 !field(tok, "swapcache", &nm->swapcache) &&
+			 !field(tok, "active", &nm->active) &&
+			 !field(tok, "writeback", &nm->writeback) &&
+			 !field(tok, "kernelpagesize_kB", &nm->pagesize_kb) &&
+			 !node_field(tok, nm))
+			goto bad;
+	}
+	if (nm->policy[0])
+		return 0;
+bad:
+	errno = EINVAL;
+	return -1;
+}
+
+int numa_maps_get(void *addr, struct numa_maps *nm)
+{
+	char line[4096];
+	int ret = -1;
+	FILE *f;
+
+	f = fopen("/proc/self/numa_maps", "re");
+	if (!f)
+		return -1;
+	errno = ENOENT;
+	while (fgets(line, sizeof(line), f)) {
+		if (strtoul(line, NULL, 16) != (unsigned long)addr)
+			continue;
+		ret = numa_maps_parse(line, nm);
+		break;
+	}
+	fclose(f);
+	return ret;
+}
+
+long numa_maps_nodes(void *addr, size_t len, unsigned long *count)
+{
+	unsigned long first = (unsigned long)addr;
+	struct numa_maps nm;
+	char line[4096];
+	long pages = 0;
+	FILE *f;
+
+	memset(count, 0, NUMA_MAX_NODES * sizeof(*count));
+	f = fopen("/proc/self/numa_maps", "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		unsigned long start = strtoul(line, NULL, 16);
+
+		if (start < first || start - first >= len)
+			continue;
+		if (numa_maps_parse(line, &nm)) {
+			pages = -1;
+			break;
+		}
+		for (int i = 0; i < NUMA_MAX_NODES; i++) {
+			count[i] += nm.node[i];
+			pages += nm.node[i];
+		}
+	}
+	fclose(f);
+	return pages;
+}
+
+long vma_count(void *addr, size_t len)
+{
+	unsigned long from = (unsigned long)addr, start, end;
+	char line[4096];
+	long n = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/maps", "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2)
+			n += start < from + len && end > from;
+	fclose(f);
+	return n;
+}
+
+long vmstat(const char *name)
+{
+	size_t len = strlen(name);
+	char line[256];
+	long value = -1;
+	FILE *f;
+
+	f = fopen("/proc/vmstat", "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			value = atol(line + len + 1);
+	fclose(f);
+	if (value < 0)
+		errno = ENOENT;
+	return value;
+}
+
+long numa_balancing_off(void)
+{
+	long old;
+
+	if (file_read_long(BALANCING, &old) || !old || file_write_long(BALANCING, 0))
+		return -1;
+	return old;
+}
+
+void numa_balancing_restore(long old)
+{
+	if (old >= 0)
+		file_write_long(BALANCING, old);
+}
+
+long numa_balancing_get(void)
+{
+	long mode;
+
+	return file_read_long(BALANCING, &mode) ? -1 : mode;
+}
+
+int numa_balancing_set(long mode)
+{
+	return file_write_long(BALANCING, mode);
+}
+
+const char *numab_knob_path(int knob)
+{
+	static const char * const path[NR_NUMAB_KNOBS] = {
+		[NUMAB_SCAN_DELAY]	= NUMAB_DIR "scan_delay_ms",
+		[NUMAB_PERIOD_MIN]	= NUMAB_DIR "scan_period_min_ms",
+		[NUMAB_PERIOD_MAX]	= NUMAB_DIR "scan_period_max_ms",
+		[NUMAB_SCAN_SIZE]	= NUMAB_DIR "scan_size_mb",
+		[NUMAB_HOT_THRESHOLD]	= NUMAB_DIR "hot_threshold_ms",
+	};
+
+	return path[knob];
+}
+
+int numab_knobs_get(struct numab_knobs *k)
+{
+	k->mounted = access("/sys/kernel/debug/sched", F_OK) &&
+		     !mount("debugfs", "/sys/kernel/debug", "debugfs", 0, NULL);
+	for (int i = 0; i < NR_NUMAB_KNOBS; i++) {
+		if (!file_read_long(numab_knob_path(i), &k->value[i]))
+			continue;
+		if (k->mounted)
+			umount("/sys/kernel/debug");
+		errno = ENOENT;
+		return -1;
+	}
+	return 0;
+}
+
+int numab_knobs_set(const struct numab_knobs *k)
+{
+	for (int i = 0; i < NR_NUMAB_KNOBS; i++)
+		if (file_write_long(numab_knob_path(i), k->value[i]))
+			return -1;
+	return 0;
+}
+
+void numab_knobs_restore(const struct numab_knobs *k)
+{
+	for (int i = 0; i < NR_NUMAB_KNOBS; i++)
+		file_write_long(numab_knob_path(i), k->value[i]);
+	if (k->mounted)
+		umount("/sys/kernel/debug");
+}
+
+long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+size_t thp_size(void)
+{
+	long size;
+
+	if (file_read_long("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size", &size))
+		return 0;
+	return size;
+}
+
+size_t hugetlb_size(void)
+{
+	unsigned long kb = 0;
+	char line[256];
+	FILE *f;
+
+	f = fopen("/proc/meminfo", "re");
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Hugepagesize: %lu kB", &kb) == 1)
+			break;
+	fclose(f);
+	return kb * 1024;
+}
+
+/* Root of the cpuset hierarchy as a detached mount, or -1 */
+static int cgroup_mount(bool v1)
+{
+	int fs, fd = -1;
+
+	fs = syscall(SYS_fsopen, v1 ? "cgroup" : "cgroup2", FSOPEN_CLOEXEC);
+	if (fs < 0)
+		return -1;
+	if ((!v1 || !syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "cpuset", NULL, 0)) &&
+	    !syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	close(fs);
+	return fd;
+}
+
+/* Kept open by the process that uses it; -1 with ENODEV if there is none */
+static int cgroup_root_fd = -1;
+
+static bool has_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (; (text = strstr(text, word)); text += len)
+		if (!text[len] || isspace(text[len]))
+			return true;
+	return false;
+}
+
+static const char *cgroup_path(const char *dir, const char *file)
+{
+	static char path[160];
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s/%s", cgroup_root_fd, dir, file);
+	return path;
+}
+
+static int cgroup_root(bool v1)
+{
+	char buf[4096];
+
+	if (cgroup_root_fd >= 0)
+		return 0;
+	cgroup_root_fd = cgroup_mount(v1);
+	if (cgroup_root_fd < 0)
+		return -1;
+	if (v1 || (!file_read(cgroup_path(".", "cgroup.controllers"), buf, sizeof(buf)) &&
+		   has_word(buf, "cpuset")))
+		return 0;
+	close(cgroup_root_fd);
+	cgroup_root_fd = -1;
+	return -1;
+}
+
+int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems)
+{
+	return file_write(cgroup_path(cs->name, "cpuset.mems"), nodemask_str(mems));
+}
+
+int cpuset_enter(struct cpuset *cs, const struct nodemask *mems)
+{
+	char buf[4096];
+	int saved;
+
+	memset(cs, 0, sizeof(*cs));
+	cs->v1 = cgroup_root(false);
+	if (cs->v1 && cgroup_root(true)) {
+		errno = ENODEV;
+		return -1;
+	}
+	if (!cs->v1) {
+		const char *control = cgroup_path(".", "cgroup.subtree_control");
+
+		if (file_read(control, buf, sizeof(buf)))
+			return -1;
+		if (!has_word(buf, "cpuset")) {
+			if (file_write(control, "+cpuset"))
+				return -1;
+			cs->enabled = true;
+		}
+	}
+	snprintf(cs->name, sizeof(cs->name), "numa_test.%d", getpid());
+	if (mkdir(cgroup_path(cs->name, ""), 0755)) {
+		cs->name[0] = '\0';
+		goto undo;
+	}
+	/* v1 inherits nothing */
+	if (cs->v1 && (file_read(cgroup_path(".", "cpuset.cpus"), buf, sizeof(buf)) ||
+		       file_write(cgroup_path(cs->name, "cpuset.cpus"), buf)))
+		goto undo;
+	if (!cpuset_set_mems(cs, mems) && !file_write(cgroup_path(cs->name, "cgroup.procs"), "0"))
+		return 0;
+undo:
+	saved = errno;
+	cpuset_remove(cs);
+	errno = saved;
+	return -1;
+}
+
+int cpuset_remove(struct cpuset *cs)
+{
+	const struct timespec pause = { .tv_nsec = 1000000 };
+	int tries = 5000, ret = 0;
+
+	if (!cs->name[0] && !cs->enabled)
+		return 0;
+	if (cgroup_root(cs->v1))
+		return -1;
+	/* a task that has been waited for may still be on its way out */
+	while (cs->name[0] && (ret = rmdir(cgroup_path(cs->name, ""))) && errno == EBUSY && tries--)
+		nanosleep(&pause, NULL);
+	if (!ret && cs->enabled)
+		ret = file_write(cgroup_path(".", "cgroup.subtree_control"), "-cpuset");
+	memset(cs, 0, sizeof(*cs));
+	close(cgroup_root_fd);
+	cgroup_root_fd = -1;
+	return ret;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What every NUMA kselftest needs: the nodes of this machine, the policy system
+ * calls (no libnuma: it hides errors and knows only some of the modes), where a
+ * page is, and numa_maps as data.
+ *
+ * Unless a comment says otherwise a function returns 0 or a value, and -1 with
+ * errno set on failure.
+ */
+#ifndef NUMA_UTIL_H
+#define NUMA_UTIL_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/mempolicy.h>
+
+#ifndef MPOL_F_NUMA_BALANCING
+#define MPOL_F_NUMA_BALANCING	(1 << 13)
+#endif
+
+/* Newer than some installed headers: an enumerator, so it cannot be asked for */
+#define MPOL_WEIGHTED_INTERLEAVE	6
+
+/* More than any kernel has (CONFIG_NODES_SHIFT is at most 10) */
+#define NUMA_MAX_NODES		1024
+#define NUMA_MASK_LONGS		(NUMA_MAX_NODES / (8 * sizeof(long)))
+
+struct nodemask {
+	unsigned long bits[NUMA_MASK_LONGS];
+};
+
+static inline void nodemask_clear(struct nodemask *m)
+{
+	memset(m, 0, sizeof(*m));
+}
+
+static inline void nodemask_set(struct nodemask *m, int node)
+{
+	m->bits[node / (8 * sizeof(long))] |= 1UL << (node % (8 * sizeof(long)));
+}
+
+static inline bool nodemask_isset(const struct nodemask *m, int node)
+{
+	return m->bits[node / (8 * sizeof(long))] >> (node % (8 * sizeof(long))) & 1;
+}
+
+static inline bool nodemask_equal(const struct nodemask *a, const struct nodemask *b)
+{
+	return !memcmp(a, b, sizeof(*a));
+}
+
+/* A mask of @n nodes given one by one: NODEMASK(0, 2) */
+struct nodemask nodemask_of(int n, const int *nodes);
+#define NODEMASK(...)							\
+	nodemask_of(sizeof((int[]){ __VA_ARGS__ }) / sizeof(int),	\
+		    (int[]){ __VA_ARGS__ })
+
+/* "0-2,5" or "0-2,5\n" to a mask; an empty list is an empty mask */
+int nodemask_parse(const char *list, struct nodemask *m);
+
+/* A mask as a list, "0-2,5"; static buffer of the calling thread */
+const char *nodemask_str(const struct nodemask *m);
+
+/*
+ * The nodes of the machine. mem[] and cpu[] are node numbers in ascending
+ * order: nodes that have memory and nodes that have CPUs. They need not be
+ * contiguous, and neither set contains the other.
+ */
+struct numa_nodes {
+	int nr_mem, nr_cpu;
+	int mem[NUMA_MAX_NODES];
+	int cpu[NUMA_MAX_NODES];
+	int first_cpu[NUMA_MAX_NODES];	/* lowest CPU of cpu[i] */
+};
+
+int numa_nodes_get(struct numa_nodes *n);
+
+/* First node with memory and CPUs other than @not (-1: any), or -1 */
+int numa_node_with_both(const struct numa_nodes *n, int not);
+
+/* Run on the first CPU of @node */
+int numa_run_on(const struct numa_nodes *n, int node);
+
+/*
+ * A test needs @n nodes of a kind that this machine lacks. The wording is what
+ * the lab compares with what a topology promises: keep "needs <word>=<n>" or
+ * "needs <word>".
+ */
+#define NEED_MEMORY_NODES(nodes, n) do {				\
+	if ((nodes)->nr_mem < (n))					\
+		SKIP(return, "needs memory_nodes=%d", (n));		\
+} while (0)
+
+#define NEED_BOTH_NODES(nodes, n) do {					\
+	if (numa_nr_both(nodes) < (n))					\
+		SKIP(return, "needs full_nodes=%d", (n));		\
+} while (0)
+
+#define NEED_ROOT() do {						\
+	if (geteuid())							\
+		SKIP(return, "needs root");				\
+} while (0)
+
+/* Number of nodes that have memory and CPUs */
+int numa_nr_both(const struct numa_nodes *n);
+
+/* The system calls. A NULL mask passes a NULL pointer and maxnode 0. */
+long sys_set_mempolicy(int mode, const struct nodemask *m);
+long sys_get_mempolicy(int *mode, struct nodemask *m, void *addr, unsigned long flags);
+long sys_mbind(void *addr, size_t len, int mode, const struct nodemask *m, unsigned int flags);
+long sys_move_pages(int pid, unsigned long count, void **pages, const int *nodes,
+		    int *status, int flags);
+
+/* Node of the page at @addr, or the negative errno that move_pages reports */
+int page_node(void *addr);
+
+/*
+ * Pages of @step bytes in [addr, addr + len) by node, into count[NUMA_MAX_NODES].
+ * Returns the number of pages that are present, -1 on error.
+ */
+long page_nodes(void *addr, size_t len, size_t step, unsigned long *count);
+
+/* One line of numa_maps. Counts are in units of pagesize_kb. */
+struct numa_maps {
+	unsigned long start;
+	char policy[256];
+	char file[256];		/* "" without file= */
+	bool heap, stack, huge;
+	unsigned long anon, dirty, mapped, mapmax, swapcache, active, writeback;
+	unsigned long node[NUMA_MAX_NODES];
+	unsigned long nr_nodes;	/* number of N<node>= fields */
+	unsigned long pagesize_kb;	/* 0 if the line has no pages */
+};
+
+/* The line of this process's mapping that begins at @addr; ENOENT if none */
+int numa_maps_get(void *addr, struct numa_maps *nm);
+
+/*
+ * Parse one line; strict: an unknown or malformed field is EINVAL, so that a
+ * new kernel field is noticed instead of ignored.
+ */
+int numa_maps_parse(const char *line, struct numa_maps *nm);
+
+/*
+ * Pages by node that numa_maps shows for the VMAs that begin in [addr, addr + len),
+ * added up into count[NUMA_MAX_NODES]; the number of pages, -1 on error.
+ */
+long numa_maps_nodes(void *addr, size_t len, unsigned long *count);
+
+/* Number of VMAs of this process that overlap [addr, addr + len) */
+long vma_count(void *addr, size_t len);
+
+/* Value of a /proc/vmstat counter, -1 with ENOENT if this kernel lacks it */
+long vmstat(const char *name);
+
+/* Whole small files: text without the final newline */
+int file_read(const char *path, char *buf, size_t size);
+int file_write(const char *path, const char *text);
+int file_read_long(const char *path, long *value);
+int file_write_long(const char *path, long value);
+
+/*
+ * kernel.numa_balancing off, so that nothing but the policy under test places
+ * pages. Returns the value to give to numa_balancing_restore(), or -1 where the
+ * kernel has no balancing or it cannot be changed (then nothing is to restore).
+ */
+long numa_balancing_off(void);
+void numa_balancing_restore(long old);
+
+/* kernel.numa_balancing as it is: -1 with ENOENT where the kernel has none */
+long numa_balancing_get(void);
+int numa_balancing_set(long mode);
+
+#define NEED_BALANCING() do {						\
+	if (numa_balancing_get() < 0)					\
+		SKIP(return, "needs balancing");			\
+} while (0)
+
+/*
+ * The scanner's knobs in debugfs, mounted if it is not. numab_knobs_get()
+ * returns ENOENT without debugfs; numab_knobs_restore() also unmounts again.
+ */
+#define NUMAB_DIR	"/sys/kernel/debug/sched/numa_balancing/"
+enum {
+	NUMAB_SCAN_DELAY, NUMAB_PERIOD_MIN, NUMAB_PERIOD_MAX, NUMAB_SCAN_SIZE,
+	NUMAB_HOT_THRESHOLD, NR_NUMAB_KNOBS
+};
+
+struct numab_knobs {
+	long value[NR_NUMAB_KNOBS];
+	bool mounted;
+};
+
+const char *numab_knob_path(int knob);
+int numab_knobs_get(struct numab_knobs *k);
+int numab_knobs_set(const struct numab_knobs *k);
+void numab_knobs_restore(const struct numab_knobs *k);
+
+/* CLOCK_MONOTONIC in milliseconds, for deadlines */
+long now_ms(void);
+
+/* For every busy loop: a guest whose CPUs take turns stalls the others without */
+static inline void cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__asm__ volatile("pause" ::: "memory");
+#elif defined(__aarch64__)
+	__asm__ volatile("yield" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+/*
+ * A cpuset cgroup for the process that calls cpuset_enter(), which stays in it
+ * until it exits; its parent then takes the cgroup away with cpuset_remove().
+ * The hierarchy (v2, or v1 where v2 lacks the controller) is reached through a
+ * detached mount: no mount point is needed and a crash leaves none behind.
+ */
+struct cpuset {
+	bool v1;
+	bool enabled;		/* +cpuset in the root is ours */
+	char name[32];		/* empty: there is none */
+};
+
+/* ENODEV: no cpuset controller within reach. A failure leaves nothing behind. */
+int cpuset_enter(struct cpuset *cs, const struct nodemask *mems);
+int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems);
+int cpuset_remove(struct cpuset *cs);
+
+static inline size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/* Size of a transparent huge page, 0 without THP */
+size_t thp_size(void);
+
+/* Size of the default hugetlb page, 0 without hugetlbfs */
+size_t hugetlb_size(void);
+
+#endif /* NUMA_UTIL_H */

@@ -1,0 +1,638 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Automatic NUMA balancing from end to end, kernel.numa_balancing = 1: the
+ * scanner (task_numa_work()) takes away the PTEs of a buffer, the hinting
+ * faults that follow (do_numa_page(), do_huge_pmd_numa_page()) bring its pages
+ * to the node whose CPU touches them. Which memory that holds for is decided by
+ * the policy (mpol_misplaced(), vma_policy_mof()) and by the VMA
+ * (task_numa_work(), folio_can_map_prot_numa()).
+ *
+ * Nothing here waits for a time to pass. Where memory must move, it is touched
+ * until it did. Where it must stay, a second buffer that is free to move has to
+ * be fetched from the far node several times over while both are touched: each
+ * time the scanner went over the whole address space.
+ *
+ * What does the touching is a child forked after the scanner was sped up. A task
+ * gets its first scan period in init_numa_balancing(), and being the only user
+ * of its mm it faults on memory of other nodes only.
+ */
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "kselftest_harness.h"
+#include "numa_util.h"
+
+#define BUFFER_SIZE	(4UL << 20)
+#define CONTROL_SIZE	(1UL << 20)
+#define DEADLINE_MS	10000	/* of the slowest machine; usual is 0.1 s */
+#define SCAN_MS		10
+#define ROUNDS		3
+
+/* Share of a buffer that has to be where it belongs, in percent */
+#define ENOUGH		95
+
+static const struct numab_knobs fast = {
+	.value = {
+		[NUMAB_SCAN_DELAY]	= SCAN_MS,
+		[NUMAB_PERIOD_MIN]	= SCAN_MS,
+		[NUMAB_PERIOD_MAX]	= 2 * SCAN_MS,
+		/* task_scan_min() has a floor of 1000 / (2560 / size) ms */
+		[NUMAB_SCAN_SIZE]	= 16,
+		[NUMAB_HOT_THRESHOLD]	= 1000,
+	},
+};
+
+/* Kinds of memory, besides private anonymous */
+enum {
+	HUGE	= 1 << 0,	/* transparent huge pages, otherwise base pages */
+	SHARED	= 1 << 1,
+	LOCKED	= 1 << 2,
+	RDONLY	= 1 << 3,	/* after it was filled */
+	NOACCESS = 1 << 4,	/* likewise */
+	FORKED	= 1 << 5,	/* a child has it too, copy on write */
+	TASK	= 1 << 6,	/* the policy is the task's, not the VMA's */
+	SCANNED	= 1 << 7,	/* is faulted on, though it stays */
+};
+
+/* A policy is for the far node, the touching CPU's ("near"), or both */
+enum { NONE, FAR, NEAR, BOTH };
+
+struct memory {
+	int flags, mode, nodes;
+};
+
+struct env {
+	struct numa_nodes nodes;
+	int far, near;
+	long mode;
+	struct numab_knobs knobs;
+};
+
+struct buffer {
+	char *addr;
+	size_t len;
+	int flags;
+};
+
+struct events {
+	long updates, huge_updates, faults, migrated;
+};
+
+static bool thp_usable(void)
+{
+	char buf[128];
+
+	return thp_size() &&
+	       !file_read("/sys/kernel/mm/transparent_hugepage/enabled", buf, sizeof(buf)) &&
+	       !strstr(buf, "[never]");
+}
+
+/*
+ * The far node is the last one with memory, if possible one without CPUs. Only
+ * looks: what it finds is put back by the teardown in the parent, that also runs
+ * if a test dies.
+ */
+static void env_get(struct __test_metadata *_metadata, struct env *e, int flags)
+{
+	NEED_ROOT();
+	NEED_BALANCING();
+	ASSERT_EQ(0, numa_nodes_get(&e->nodes));
+	NEED_MEMORY_NODES(&e->nodes, 2);
+	NEED_BOTH_NODES(&e->nodes, 1);
+	e->far = e->nodes.mem[e->nodes.nr_mem - 1];
+	e->near = numa_node_with_both(&e->nodes, e->far);
+	if (e->near < 0) {
+		e->near = e->far;
+		e->far = e->nodes.mem[0];
+	}
+	if ((flags & HUGE) && !thp_usable())
+		SKIP(return, "needs thp");
+	e->mode = numa_balancing_get();
+	if (numab_knobs_get(&e->knobs))
+		SKIP(return, "needs debugfs");
+}
+
+static void env_restore(const struct env *e)
+{
+	numa_balancing_set(e->mode);
+	numab_knobs_restore(&e->knobs);
+}
+
+/*
+ * Run fn(arg) in a child that the scanner visits every SCAN_MS of its CPU time,
+ * and that is bound to the near node's CPU.
+ */
+static void in_child(struct __test_metadata *_metadata, const struct env *e, int balancing,
+		     void (*fn)(struct __test_metadata *, const struct env *, const void *),
+		     const void *arg)
+{
+	int status;
+	pid_t pid;
+
+	ASSERT_EQ(0, numab_knobs_set(&fast));
+	ASSERT_EQ(0, numa_balancing_set(balancing));
+	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		fn(_metadata, e, arg);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	ASSERT_EQ(0, status);
+}
+
+static struct events events(void)
+{
+	struct events ev = {
+		.updates	= vmstat("numa_pte_updates"),
+		.huge_updates	= vmstat("numa_huge_pte_updates"),
+		.faults		= vmstat("numa_hint_faults"),
+		.migrated	= vmstat("numa_pages_migrated"),
+	};
+
+	return ev;
+}
+
+static struct events events_since(const struct events *old)
+{
+	struct events ev = events();
+
+	ev.updates -= old->updates;
+	ev.huge_updates -= old->huge_updates;
+	ev.faults -= old->faults;
+	ev.migrated -= old->migrated;
+	return ev;
+}
+
+/* Inaccessible pages on both sides keep the VMA from merging with a neighbour */
+static void buffer_map(struct __test_metadata *_metadata, struct buffer *b, int flags, size_t len)
+{
+	size_t align = flags & HUGE ? thp_size() : page_size();
+	int map = MAP_ANONYMOUS | (flags & SHARED ? MAP_SHARED : MAP_PRIVATE);
+	char *p;
+
+	b->flags = flags;
+	b->len = (len + align - 1) / align * align;
+	p = mmap(NULL, b->len + 2 * align, PROT_NONE, map | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	b->addr = (char *)(((uintptr_t)p + align) / align * align);
+	ASSERT_EQ(0, mprotect(b->addr, b->len, PROT_READ | PROT_WRITE));
+	if (thp_size())
+		ASSERT_EQ(0, madvise(b->addr, b->len,
+				     flags & HUGE ? MADV_HUGEPAGE : MADV_NOHUGEPAGE));
+}
+
+static size_t nr_pages(const struct buffer *b)
+{
+	return b->len / page_size();
+}
+
+/* All pages onto @node; the policy is the default again afterwards */
+static void buffer_place(struct __test_metadata *_metadata, const struct buffer *b, int node)
+{
+	struct nodemask mask = NODEMASK(node);
+	unsigned long count[NUMA_MAX_NODES];
+
+	ASSERT_EQ(0, sys_mbind(b->addr, b->len, MPOL_BIND, &mask, MPOL_MF_MOVE));
+	for (size_t off = 0; off < b->len; off += page_size())
+		*(size_t *)(b->addr + off) = off;
+	ASSERT_EQ(0, sys_mbind(b->addr, b->len, MPOL_DEFAULT, NULL, 0));
+	ASSERT_EQ(nr_pages(b), page_nodes(b->addr, b->len, page_size(), count));
+	ASSERT_EQ(nr_pages(b), count[node]);
+}
+
+static void buffer_touch(const struct buffer *b)
+{
+	if (b->flags & NOACCESS)
+		return;
+	for (size_t off = 0; off < b->len; off += page_size()) {
+		(void)*(volatile size_t *)(b->addr + off);
+		cpu_relax();
+	}
+}
+
+/* Are the pages still those that buffer_place() wrote? */
+static bool buffer_intact(const struct buffer *b)
+{
+	if (b->flags & NOACCESS && mprotect(b->addr, b->len, PROT_READ))
+		return false;
+	for (size_t off = 0; off < b->len; off += page_size())
+		if (*(size_t *)(b->addr + off) != off)
+			return false;
+	return true;
+}
+
+static bool buffer_is_on(const struct buffer *b, int node)
+{
+	unsigned long count[NUMA_MAX_NODES];
+
+	return page_nodes(b->addr, b->len, page_size(), count) == nr_pages(b) &&
+	       count[node] * 100 >= nr_pages(b) * ENOUGH;
+}
+
+/* Touch both buffers, @with may be NULL, until @b is on @node or time is up */
+static bool touch_until_on(const struct buffer *b, const struct buffer *with, int node,
+			   long deadline)
+{
+	while (!buffer_is_on(b, node)) {
+		long next = now_ms() + SCAN_MS;
+
+		if (next > deadline)
+			return false;
+		do {
+			buffer_touch(b);
+			if (with)
+				buffer_touch(with);
+		} while (now_ms() < next);
+	}
+	return true;
+}
+
+static struct nodemask policy_nodes(const struct env *e, int which)
+{
+	struct nodemask m;
+
+	nodemask_clear(&m);
+	if (which & FAR)
+		nodemask_set(&m, e->far);
+	if (which & NEAR)
+		nodemask_set(&m, e->near);
+	return m;
+}
+
+static void policy_set(struct __test_metadata *_metadata, const struct env *e,
+		       const struct buffer *b, const struct memory *m)
+{
+	struct nodemask mask = policy_nodes(e, m->nodes);
+	struct nodemask *nodes = m->nodes == NONE ? NULL : &mask;
+
+	if (m->flags & TASK) {
+		ASSERT_EQ(0, sys_set_mempolicy(m->mode, nodes));
+	} else {
+		ASSERT_EQ(0, sys_mbind(b->addr, b->len, m->mode, nodes, 0));
+	}
+}
+
+/* What numa_maps calls the policy, mpol_to_str() */
+static void policy_name(const struct env *e, const struct memory *m, char *buf, size_t size)
+{
+	static const char * const name[] = {
+		[MPOL_DEFAULT]			= "default",
+		[MPOL_PREFERRED]		= "prefer",
+		[MPOL_BIND]			= "bind",
+		[MPOL_INTERLEAVE]		= "interleave",
+		[MPOL_LOCAL]			= "local",
+		[MPOL_PREFERRED_MANY]		= "prefer (many)",
+		[MPOL_WEIGHTED_INTERLEAVE]	= "weighted interleave",
+	};
+	struct nodemask mask = policy_nodes(e, m->nodes);
+
+	snprintf(buf, size, "%s%s%s%s", name[m->mode & ~MPOL_F_NUMA_BALANCING],
+		 m->mode & MPOL_F_NUMA_BALANCING ? "=balancing" : "",
+		 m->nodes == NONE ? "" : ":", nodemask_str(&mask));
+}
+
+/* numa_maps has the policy that was set, and puts the pages where move_pages() does */
+static void expect_numa_maps(struct __test_metadata *_metadata, const struct env *e,
+			     const struct buffer *b, const struct memory *m)
+{
+	unsigned long count[NUMA_MAX_NODES];
+	struct numa_maps nm;
+	char policy[256];
+
+	policy_name(e, m, policy, sizeof(policy));
+	ASSERT_EQ(nr_pages(b), page_nodes(b->addr, b->len, page_size(), count));
+	ASSERT_EQ(0, numa_maps_get(b->addr, &nm));
+	EXPECT_STREQ(policy, nm.policy);
+	for (int i = 0; i < NUMA_MAX_NODES; i++)
+		EXPECT_EQ(count[i] * page_size(), nm.node[i] * nm.pagesize_kb * 1024);
+}
+
+static void fetch(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct memory *m = arg;
+	unsigned long count[NUMA_MAX_NODES];
+	long moved, units;
+	struct buffer b;
+	struct events ev;
+
+	buffer_map(_metadata, &b, m->flags, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, m);
+	if (m->flags & LOCKED)
+		ASSERT_EQ(0, mlock(b.addr, b.len));
+	if (m->flags & RDONLY)
+		ASSERT_EQ(0, mprotect(b.addr, b.len, PROT_READ));
+
+	ev = events();
+	EXPECT_TRUE(touch_until_on(&b, NULL, e->near, now_ms() + DEADLINE_MS));
+	ev = events_since(&ev);
+
+	/* Each page that moved was taken away, faulted on and migrated once or more */
+	ASSERT_EQ(nr_pages(&b), page_nodes(b.addr, b.len, page_size(), count));
+	moved = count[e->near];
+	units = m->flags & HUGE ? moved / (thp_size() / page_size()) : moved;
+	EXPECT_GE(ev.updates, moved);
+	EXPECT_GE(ev.faults, units);
+	EXPECT_GE(ev.migrated, moved);
+	if (m->flags & HUGE)
+		EXPECT_GE(ev.huge_updates, units);
+
+	expect_numa_maps(_metadata, e, &b, m);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+/* Memory that comes to the CPU that uses it */
+FIXTURE(fetched)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(fetched)
+{
+	struct memory memory;
+};
+
+FIXTURE_VARIANT_ADD(fetched, base_pages) { };
+FIXTURE_VARIANT_ADD(fetched, huge_pages) { .memory.flags = HUGE };
+FIXTURE_VARIANT_ADD(fetched, shared) { .memory.flags = SHARED };
+FIXTURE_VARIANT_ADD(fetched, mlocked) { .memory.flags = LOCKED };
+/* only file mappings are exempt when read-only */
+FIXTURE_VARIANT_ADD(fetched, read_only) { .memory.flags = RDONLY };
+FIXTURE_VARIANT_ADD(fetched, bind_balancing) {
+	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
+};
+FIXTURE_VARIANT_ADD(fetched, preferred_many_balancing) {
+	.memory = { 0, MPOL_PREFERRED_MANY | MPOL_F_NUMA_BALANCING, BOTH },
+};
+FIXTURE_VARIANT_ADD(fetched, task_bind_balancing) {
+	.memory = { TASK, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
+};
+
+FIXTURE_SETUP(fetched)
+{
+	env_get(_metadata, &self->env, variant->memory.flags);
+}
+
+FIXTURE_TEARDOWN_PARENT(fetched)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * numa_balancing in sysctl/kernel.rst: "Memory is moved automatically to nodes
+ * that access it often". No policy of its own, or one with MPOL_F_NUMA_BALANCING
+ * that allows both nodes (set_mempolicy(2)).
+ */
+TEST_F(fetched, by_its_user)
+{
+	in_child(_metadata, &self->env, 1, fetch, &variant->memory);
+}
+
+static void leave(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct memory *m = arg;
+	/* Of the default policy, unless the task has one of its own */
+	const struct memory free_to_move = {
+		.mode = m->flags & TASK ? MPOL_BIND | MPOL_F_NUMA_BALANCING : MPOL_DEFAULT,
+		.nodes = m->flags & TASK ? BOTH : NONE,
+	};
+	long deadline = now_ms() + DEADLINE_MS;
+	unsigned long count[NUMA_MAX_NODES];
+	struct buffer b, control;
+	int fds[2], status;
+	struct events ev;
+	pid_t pid = 0;
+	char c;
+
+	buffer_map(_metadata, &b, m->flags, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	if (m->flags & FORKED) {
+		ASSERT_EQ(0, pipe(fds));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			/* until the parent closes its end, or dies */
+			close(fds[1]);
+			_exit(read(fds[0], &c, 1));
+		}
+		close(fds[0]);
+	}
+	policy_set(_metadata, e, &b, m);
+	if (m->flags & RDONLY)
+		ASSERT_EQ(0, mprotect(b.addr, b.len, PROT_READ));
+	if (m->flags & NOACCESS)
+		ASSERT_EQ(0, mprotect(b.addr, b.len, PROT_NONE));
+
+	buffer_map(_metadata, &control, 0, CONTROL_SIZE);
+	ev = events();
+	for (int i = 0; i < ROUNDS; i++) {
+		buffer_place(_metadata, &control, e->far);
+		policy_set(_metadata, e, &control, &free_to_move);
+		ASSERT_TRUE(touch_until_on(&control, &b, e->near, deadline));
+	}
+	ev = events_since(&ev);
+	if (m->flags & SCANNED)
+		EXPECT_GE(ev.faults, nr_pages(&b) + ROUNDS * nr_pages(&control) * ENOUGH / 100);
+
+	ASSERT_EQ(nr_pages(&b), page_nodes(b.addr, b.len, page_size(), count));
+	EXPECT_EQ(nr_pages(&b), count[e->far]);
+	expect_numa_maps(_metadata, e, &b, m);
+	EXPECT_TRUE(buffer_intact(&b));
+
+	if (pid) {
+		close(fds[1]);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		EXPECT_EQ(0, status);
+	}
+}
+
+/* Memory that stays where it is, whoever uses it */
+FIXTURE(left)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(left)
+{
+	struct memory memory;
+};
+
+/* vma_policy_mof(): explicit policies are not for the balancer to override */
+FIXTURE_VARIANT_ADD(left, bind) { .memory = { 0, MPOL_BIND, FAR } };
+FIXTURE_VARIANT_ADD(left, bind_both) { .memory = { 0, MPOL_BIND, BOTH } };
+FIXTURE_VARIANT_ADD(left, preferred) { .memory = { 0, MPOL_PREFERRED, FAR } };
+FIXTURE_VARIANT_ADD(left, preferred_many) { .memory = { 0, MPOL_PREFERRED_MANY, BOTH } };
+FIXTURE_VARIANT_ADD(left, interleave) { .memory = { 0, MPOL_INTERLEAVE, BOTH } };
+FIXTURE_VARIANT_ADD(left, weighted_interleave) {
+	.memory = { 0, MPOL_WEIGHTED_INTERLEAVE, BOTH },
+};
+FIXTURE_VARIANT_ADD(left, local) { .memory = { 0, MPOL_LOCAL, NONE } };
+FIXTURE_VARIANT_ADD(left, task_bind) { .memory = { TASK, MPOL_BIND, FAR } };
+FIXTURE_VARIANT_ADD(left, bind_shared) { .memory = { SHARED, MPOL_BIND, FAR } };
+FIXTURE_VARIANT_ADD(left, bind_huge) { .memory = { HUGE, MPOL_BIND, FAR } };
+/* mpol_misplaced(): balanced, but not beyond the mask */
+FIXTURE_VARIANT_ADD(left, outside_mask) {
+	.memory = { SCANNED, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR },
+};
+/* task_numa_work(): read-only file mappings; shared anonymous memory is a file */
+FIXTURE_VARIANT_ADD(left, file_read_only) { .memory.flags = SHARED | RDONLY };
+/* task_numa_work(): VMAs without access */
+FIXTURE_VARIANT_ADD(left, prot_none) { .memory.flags = NOACCESS };
+/* folio_can_map_prot_numa(): pages shared for copy on write */
+FIXTURE_VARIANT_ADD(left, copy_on_write) { .memory.flags = FORKED };
+
+FIXTURE_SETUP(left)
+{
+	env_get(_metadata, &self->env, variant->memory.flags);
+}
+
+FIXTURE_TEARDOWN_PARENT(left)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Not one page moves, and the policy is the one that was set, while the scanner
+ * passed by ROUNDS times.
+ */
+TEST_F(left, where_it_is)
+{
+	in_child(_metadata, &self->env, 1, leave, &variant->memory);
+}
+
+static void keep(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+	const struct memory *m = arg;
+	unsigned long count[NUMA_MAX_NODES];
+	struct events ev;
+	struct buffer b;
+
+	buffer_map(_metadata, &b, m->flags, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, m);
+
+	/*
+	 * PTEs that were taken away before may still fault: wait for a time of
+	 * ten scan periods without an event.
+	 */
+	do {
+		long next = now_ms() + 10 * SCAN_MS;
+
+		ev = events();
+		do {
+			buffer_touch(&b);
+		} while (now_ms() < next);
+		ev = events_since(&ev);
+	} while ((ev.updates || ev.huge_updates || ev.faults || ev.migrated) &&
+		 now_ms() < deadline);
+
+	EXPECT_EQ(0, ev.updates);
+	EXPECT_EQ(0, ev.huge_updates);
+	EXPECT_EQ(0, ev.faults);
+	EXPECT_EQ(0, ev.migrated);
+	ASSERT_EQ(nr_pages(&b), page_nodes(b.addr, b.len, page_size(), count));
+	EXPECT_EQ(nr_pages(&b), count[e->far]);
+	expect_numa_maps(_metadata, e, &b, m);
+}
+
+/* kernel.numa_balancing = 0 */
+FIXTURE(off)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(off)
+{
+	struct memory memory;
+};
+
+FIXTURE_VARIANT_ADD(off, base_pages) { };
+FIXTURE_VARIANT_ADD(off, huge_pages) { .memory.flags = HUGE };
+FIXTURE_VARIANT_ADD(off, bind_balancing) {
+	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
+};
+
+FIXTURE_SETUP(off)
+{
+	env_get(_metadata, &self->env, variant->memory.flags);
+}
+
+FIXTURE_TEARDOWN_PARENT(off)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Memory that "fetched" sees move stays on its node, and no scanner runs: the
+ * counters, which are the system's, stand still. MPOL_F_NUMA_BALANCING permits
+ * balancing, it does not turn it on.
+ */
+TEST_F(off, nothing_moves)
+{
+	in_child(_metadata, &self->env, 0, keep, &variant->memory);
+}
+
+static void tour(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct memory *m = arg;
+	struct nodemask has_memory = nodemask_of(e->nodes.nr_mem, e->nodes.mem);
+	struct buffer b;
+	int home = e->far;
+
+	buffer_map(_metadata, &b, 0, CONTROL_SIZE);
+	buffer_place(_metadata, &b, home);
+	for (int i = 0; i < e->nodes.nr_cpu; i++) {
+		long deadline = now_ms() + DEADLINE_MS / 2;
+		struct events start, ev;
+
+		ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[i]));
+		if (nodemask_isset(&has_memory, e->nodes.cpu[i])) {
+			home = e->nodes.cpu[i];
+			EXPECT_TRUE(touch_until_on(&b, NULL, home, deadline));
+		} else {
+			start = events();
+			do {
+				buffer_touch(&b);
+				ev = events_since(&start);
+			} while (ev.faults < ROUNDS * nr_pages(&b) && now_ms() < deadline);
+			EXPECT_GE(ev.faults, ROUNDS * nr_pages(&b));
+			EXPECT_TRUE(buffer_is_on(&b, home));
+		}
+		expect_numa_maps(_metadata, e, &b, m);
+	}
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+FIXTURE(tour)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(tour)
+{
+	env_get(_metadata, &self->env, 0);
+	if (self->env.nodes.nr_cpu < 2 && !_metadata->exit_code)
+		SKIP(return, "needs cpu_nodes=%d", 2);
+}
+
+FIXTURE_TEARDOWN_PARENT(tour)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A task goes from one CPU to the next, a buffer follows it to each node. Of a
+ * node without memory its faults must not make it go anywhere
+ * (should_numa_migrate_memory()).
+ */
+TEST_F(tour, memory_follows)
+{
+	static const struct memory plain;
+
+	in_child(_metadata, &self->env, 1, tour, &plain);
+}
+
+TEST_HARNESS_MAIN
