@@ -182,6 +182,33 @@ int numa_nr_both(const struct numa_nodes *n)
 	return nr;
 }
 
+int numa_distance(int from, int to)
+{
+	struct nodemask online;
+	char path[64], buf[8192], *p = buf, *end;
+
+	if (node_file(NODE_DIR "/online", &online))
+		return -1;
+	snprintf(path, sizeof(path), NODE_DIR "/node%d/distance", from);
+	if (file_read(path, buf, sizeof(buf)))
+		return -1;
+	/* one number for each node that is online */
+	for (int i = 0; i <= to; i++) {
+		long distance;
+
+		if (!nodemask_isset(&online, i))
+			continue;
+		distance = strtol(p, &end, 10);
+		if (end == p)
+			break;
+		p = end;
+		if (i == to)
+			return distance;
+	}
+	errno = ENODEV;
+	return -1;
+}
+
 int numa_node_with_both(const struct numa_nodes *n, int not)
 {
 	for (int i = 0; i < n->nr_mem; i++)
@@ -544,7 +571,66 @@ size_t hugetlb_size(void)
 	return kb * 1024;
 }
 
-/* Root of the cpuset hierarchy as a detached mount, or -1 */
+#define THP_ENABLED	"/sys/kernel/mm/transparent_hugepage/enabled"
+
+int thp_on(void)
+{
+	char buf[64];
+
+	if (file_read(THP_ENABLED, buf, sizeof(buf)) || !strstr(buf, "[never]") ||
+	    file_write(THP_ENABLED, "madvise"))
+		return -1;
+	return 0;
+}
+
+void thp_restore(int old)
+{
+	if (!old)
+		file_write(THP_ENABLED, "never");
+}
+
+long smaps_kb(void *addr, size_t len, const char *field)
+{
+	unsigned long first = (unsigned long)addr, start, end, kb;
+	size_t field_len = strlen(field);
+	bool inside = false;
+	char line[4096];
+	long sum = 0;
+	FILE *f;
+
+	f = fopen("/proc/self/smaps", "re");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+			inside = start >= first && start - first < len;
+		else if (inside && !strncmp(line, field, field_len) &&
+			 sscanf(line + field_len, ": %lu kB", &kb) == 1)
+			sum += kb;
+	}
+	fclose(f);
+	return sum;
+}
+
+int file_in_new_fs(const char *fs, const char *option, const char *value)
+{
+	int ctx, mnt = -1, fd = -1;
+
+	ctx = syscall(SYS_fsopen, fs, FSOPEN_CLOEXEC);
+	if (ctx < 0)
+		return -1;
+	if ((!option || !syscall(SYS_fsconfig, ctx, FSCONFIG_SET_STRING, option, value, 0)) &&
+	    !syscall(SYS_fsconfig, ctx, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
+		mnt = syscall(SYS_fsmount, ctx, FSMOUNT_CLOEXEC, 0);
+	if (mnt >= 0) {
+		fd = openat(mnt, "object", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		close(mnt);
+	}
+	close(ctx);
+	return fd;
+}
+
+/* Root of a cgroup hierarchy as a detached mount, or -1 */
 static int cgroup_mount(bool v1)
 {
 	int fs, fd = -1;
@@ -559,81 +645,62 @@ static int cgroup_mount(bool v1)
 	return fd;
 }
 
-/* Kept open by the process that uses it; -1 with ENODEV if there is none */
-static int cgroup_root_fd = -1;
+struct cgroup_path {
+	char name[128];
+};
 
-static bool has_word(const char *text, const char *word)
+static struct cgroup_path cgroup_path(const struct cpuset *cs, const char *dir, const char *file)
 {
-	size_t len = strlen(word);
+	struct cgroup_path path;
 
-	for (; (text = strstr(text, word)); text += len)
-		if (!text[len] || isspace(text[len]))
+	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d/%s/%s", cs->root, dir, file);
+	return path;
+}
+
+/* Does a file of the hierarchy's root have the word "cpuset"? */
+static bool lists_cpuset(const struct cpuset *cs, const char *file)
+{
+	char buf[4096], *tok, *save;
+
+	if (file_read(cgroup_path(cs, ".", file).name, buf, sizeof(buf)))
+		return false;
+	for (tok = strtok_r(buf, " ", &save); tok; tok = strtok_r(NULL, " ", &save))
+		if (!strcmp(tok, "cpuset"))
 			return true;
 	return false;
 }
 
-static const char *cgroup_path(const char *dir, const char *file)
+int cpuset_create(struct cpuset *cs)
 {
-	static char path[160];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d/%s/%s", cgroup_root_fd, dir, file);
-	return path;
-}
-
-static int cgroup_root(bool v1)
-{
-	char buf[4096];
-
-	if (cgroup_root_fd >= 0)
-		return 0;
-	cgroup_root_fd = cgroup_mount(v1);
-	if (cgroup_root_fd < 0)
-		return -1;
-	if (v1 || (!file_read(cgroup_path(".", "cgroup.controllers"), buf, sizeof(buf)) &&
-		   has_word(buf, "cpuset")))
-		return 0;
-	close(cgroup_root_fd);
-	cgroup_root_fd = -1;
-	return -1;
-}
-
-int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems)
-{
-	return file_write(cgroup_path(cs->name, "cpuset.mems"), nodemask_str(mems));
-}
-
-int cpuset_enter(struct cpuset *cs, const struct nodemask *mems)
-{
-	char buf[4096];
+	char cpus[4096];
 	int saved;
 
 	memset(cs, 0, sizeof(*cs));
-	cs->v1 = cgroup_root(false);
-	if (cs->v1 && cgroup_root(true)) {
+	cs->root = cgroup_mount(false);
+	if (cs->root < 0 || !lists_cpuset(cs, "cgroup.controllers")) {
+		if (cs->root >= 0)
+			close(cs->root);
+		cs->v1 = true;
+		cs->root = cgroup_mount(true);
+	}
+	if (cs->root < 0) {
 		errno = ENODEV;
 		return -1;
 	}
-	if (!cs->v1) {
-		const char *control = cgroup_path(".", "cgroup.subtree_control");
-
-		if (file_read(control, buf, sizeof(buf)))
-			return -1;
-		if (!has_word(buf, "cpuset")) {
-			if (file_write(control, "+cpuset"))
-				return -1;
-			cs->enabled = true;
-		}
+	if (!cs->v1 && !lists_cpuset(cs, "cgroup.subtree_control")) {
+		if (file_write(cgroup_path(cs, ".", "cgroup.subtree_control").name, "+cpuset"))
+			goto undo;
+		cs->enabled = true;
 	}
 	snprintf(cs->name, sizeof(cs->name), "numa_test.%d", getpid());
-	if (mkdir(cgroup_path(cs->name, ""), 0755)) {
+	if (mkdir(cgroup_path(cs, cs->name, "").name, 0755)) {
 		cs->name[0] = '\0';
 		goto undo;
 	}
-	/* v1 inherits nothing */
-	if (cs->v1 && (file_read(cgroup_path(".", "cpuset.cpus"), buf, sizeof(buf)) ||
-		       file_write(cgroup_path(cs->name, "cpuset.cpus"), buf)))
-		goto undo;
-	if (!cpuset_set_mems(cs, mems) && !file_write(cgroup_path(cs->name, "cgroup.procs"), "0"))
+	/* v1 inherits no CPUs */
+	if (!cs->v1 ||
+	    (!file_read(cgroup_path(cs, ".", "cpuset.cpus").name, cpus, sizeof(cpus)) &&
+	     !file_write(cgroup_path(cs, cs->name, "cpuset.cpus").name, cpus)))
 		return 0;
 undo:
 	saved = errno;
@@ -642,22 +709,27 @@ undo:
 	return -1;
 }
 
+int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems)
+{
+	return file_write(cgroup_path(cs, cs->name, "cpuset.mems").name, nodemask_str(mems));
+}
+
+int cpuset_enter(const struct cpuset *cs)
+{
+	return file_write(cgroup_path(cs, cs->name, "cgroup.procs").name, "0");
+}
+
 int cpuset_remove(struct cpuset *cs)
 {
 	const struct timespec pause = { .tv_nsec = 1000000 };
 	int tries = 5000, ret = 0;
 
-	if (!cs->name[0] && !cs->enabled)
-		return 0;
-	if (cgroup_root(cs->v1))
-		return -1;
 	/* a task that has been waited for may still be on its way out */
-	while (cs->name[0] && (ret = rmdir(cgroup_path(cs->name, ""))) && errno == EBUSY && tries--)
+	while (cs->name[0] && (ret = rmdir(cgroup_path(cs, cs->name, "").name)) &&
+	       errno == EBUSY && tries--)
 		nanosleep(&pause, NULL);
 	if (!ret && cs->enabled)
-		ret = file_write(cgroup_path(".", "cgroup.subtree_control"), "-cpuset");
-	memset(cs, 0, sizeof(*cs));
-	close(cgroup_root_fd);
-	cgroup_root_fd = -1;
+		ret = file_write(cgroup_path(cs, ".", "cgroup.subtree_control").name, "-cpuset");
+	close(cs->root);
 	return ret;
 }

@@ -111,6 +111,9 @@ int numa_run_on(const struct numa_nodes *n, int node);
 /* Number of nodes that have memory and CPUs */
 int numa_nr_both(const struct numa_nodes *n);
 
+/* node_distance() of the kernel */
+int numa_distance(int from, int to);
+
 /* The system calls. A NULL mask passes a NULL pointer and maxnode 0. */
 long sys_set_mempolicy(int mode, const struct nodemask *m);
 long sys_get_mempolicy(int *mode, struct nodemask *m, void *addr, unsigned long flags);
@@ -219,20 +222,23 @@ static inline void cpu_relax(void)
 }
 
 /*
- * A cpuset cgroup for the process that calls cpuset_enter(), which stays in it
- * until it exits; its parent then takes the cgroup away with cpuset_remove().
- * The hierarchy (v2, or v1 where v2 lacks the controller) is reached through a
- * detached mount: no mount point is needed and a crash leaves none behind.
+ * A cpuset cgroup. Only processes that will exit may enter it: nothing takes them
+ * out again, and cpuset_remove() waits for the last to be gone. The hierarchy
+ * (v2, or v1 where v2 lacks the controller) is reached through a detached mount:
+ * no mount point is needed, and none is left behind.
  */
 struct cpuset {
+	int root;		/* the mount; inherited by children */
 	bool v1;
 	bool enabled;		/* +cpuset in the root is ours */
 	char name[32];		/* empty: there is none */
 };
 
 /* ENODEV: no cpuset controller within reach. A failure leaves nothing behind. */
-int cpuset_enter(struct cpuset *cs, const struct nodemask *mems);
+int cpuset_create(struct cpuset *cs);
 int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems);
+/* The calling process goes in; mems must have been set */
+int cpuset_enter(const struct cpuset *cs);
 int cpuset_remove(struct cpuset *cs);
 
 static inline size_t page_size(void)
@@ -245,5 +251,21 @@ size_t thp_size(void);
 
 /* Size of the default hugetlb page, 0 without hugetlbfs */
 size_t hugetlb_size(void);
+
+/*
+ * Let MADV_HUGEPAGE give THPs. Returns the value to give to thp_restore(), -1
+ * where it needs no change or it cannot be changed (then nothing is to restore).
+ */
+int thp_on(void);
+void thp_restore(int old);
+
+/* Sum of a field ("AnonHugePages") of smaps over the VMAs that begin in the range */
+long smaps_kb(void *addr, size_t len, const char *field);
+
+/*
+ * An empty file "object" in a new filesystem of type @fs that is mounted nowhere:
+ * it goes away with its last user. @option: a mount option, or NULL.
+ */
+int file_in_new_fs(const char *fs, const char *option, const char *value);
 
 #endif /* NUMA_UTIL_H */

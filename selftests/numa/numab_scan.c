@@ -22,10 +22,11 @@
 #include "kselftest_harness.h"
 #include "numa_util.h"
 
-#define BUFFER_SIZE	(4UL << 20)
+#define BUFFER_SIZE	(2UL << 20)	/* or two huge pages */
 #define CONTROL_SIZE	(1UL << 20)
 #define DEADLINE_MS	10000	/* of the slowest machine; usual is 0.1 s */
-#define SCAN_MS		10
+#define SCAN_MS		4
+#define CHECK_MS	10
 #define ROUNDS		3
 
 /* Share of a buffer that has to be where it belongs, in percent */
@@ -35,9 +36,9 @@ static const struct numab_knobs fast = {
 	.value = {
 		[NUMAB_SCAN_DELAY]	= SCAN_MS,
 		[NUMAB_PERIOD_MIN]	= SCAN_MS,
-		[NUMAB_PERIOD_MAX]	= 2 * SCAN_MS,
-		/* task_scan_min() has a floor of 1000 / (2560 / size) ms */
-		[NUMAB_SCAN_SIZE]	= 16,
+		[NUMAB_PERIOD_MAX]	= SCAN_MS,
+		/* All in one go; task_scan_min() has a floor of 1000 / (2560 / size) ms */
+		[NUMAB_SCAN_SIZE]	= 8,
 		[NUMAB_HOT_THRESHOLD]	= 1000,
 	},
 };
@@ -119,10 +120,10 @@ static void env_restore(const struct env *e)
 }
 
 /*
- * Run fn(arg) in a child that the scanner visits every SCAN_MS of its CPU time,
- * and that is bound to the near node's CPU.
+ * Run fn(arg) in a child bound to the near node's CPU, that the scanner visits
+ * every SCAN_MS of its CPU time once fn() has turned balancing on.
  */
-static void in_child(struct __test_metadata *_metadata, const struct env *e, int balancing,
+static void in_child(struct __test_metadata *_metadata, const struct env *e,
 		     void (*fn)(struct __test_metadata *, const struct env *, const void *),
 		     const void *arg)
 {
@@ -130,7 +131,7 @@ static void in_child(struct __test_metadata *_metadata, const struct env *e, int
 	pid_t pid;
 
 	ASSERT_EQ(0, numab_knobs_set(&fast));
-	ASSERT_EQ(0, numa_balancing_set(balancing));
+	ASSERT_EQ(0, numa_balancing_set(0));
 	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
 	pid = fork();
 	ASSERT_LE(0, pid);
@@ -173,7 +174,7 @@ static void buffer_map(struct __test_metadata *_metadata, struct buffer *b, int 
 	char *p;
 
 	b->flags = flags;
-	b->len = (len + align - 1) / align * align;
+	b->len = flags & HUGE ? 2 * align : (len + align - 1) / align * align;
 	p = mmap(NULL, b->len + 2 * align, PROT_NONE, map | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
 	b->addr = (char *)(((uintptr_t)p + align) / align * align);
@@ -188,6 +189,20 @@ static size_t nr_pages(const struct buffer *b)
 	return b->len / page_size();
 }
 
+/*
+ * Pages that wait in a CPU's batch to be put on an LRU list cannot be migrated,
+ * and on an idle CPU they wait for ever. Moving pages, be it to where they are,
+ * begins with emptying the batches of all CPUs (lru_cache_disable()).
+ */
+static void drain_lru(struct __test_metadata *_metadata, const struct buffer *b)
+{
+	int node = page_node(b->addr), status;
+	void *page = b->addr;
+
+	ASSERT_EQ(0, sys_move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE));
+	ASSERT_EQ(node, status);
+}
+
 /* All pages onto @node; the policy is the default again afterwards */
 static void buffer_place(struct __test_metadata *_metadata, const struct buffer *b, int node)
 {
@@ -198,6 +213,7 @@ static void buffer_place(struct __test_metadata *_metadata, const struct buffer 
 	for (size_t off = 0; off < b->len; off += page_size())
 		*(size_t *)(b->addr + off) = off;
 	ASSERT_EQ(0, sys_mbind(b->addr, b->len, MPOL_DEFAULT, NULL, 0));
+	drain_lru(_metadata, b);
 	ASSERT_EQ(nr_pages(b), page_nodes(b->addr, b->len, page_size(), count));
 	ASSERT_EQ(nr_pages(b), count[node]);
 }
@@ -236,7 +252,7 @@ static bool touch_until_on(const struct buffer *b, const struct buffer *with, in
 			   long deadline)
 {
 	while (!buffer_is_on(b, node)) {
-		long next = now_ms() + SCAN_MS;
+		long next = now_ms() + CHECK_MS;
 
 		if (next > deadline)
 			return false;
@@ -326,6 +342,7 @@ static void fetch(struct __test_metadata *_metadata, const struct env *e, const 
 		ASSERT_EQ(0, mprotect(b.addr, b.len, PROT_READ));
 
 	ev = events();
+	ASSERT_EQ(0, numa_balancing_set(1));
 	EXPECT_TRUE(touch_until_on(&b, NULL, e->near, now_ms() + DEADLINE_MS));
 	ev = events_since(&ev);
 
@@ -387,7 +404,7 @@ FIXTURE_TEARDOWN_PARENT(fetched)
  */
 TEST_F(fetched, by_its_user)
 {
-	in_child(_metadata, &self->env, 1, fetch, &variant->memory);
+	in_child(_metadata, &self->env, fetch, &variant->memory);
 }
 
 static void leave(struct __test_metadata *_metadata, const struct env *e, const void *arg)
@@ -427,6 +444,7 @@ static void leave(struct __test_metadata *_metadata, const struct env *e, const 
 
 	buffer_map(_metadata, &control, 0, CONTROL_SIZE);
 	ev = events();
+	ASSERT_EQ(0, numa_balancing_set(1));
 	for (int i = 0; i < ROUNDS; i++) {
 		buffer_place(_metadata, &control, e->far);
 		policy_set(_metadata, e, &control, &free_to_move);
@@ -499,7 +517,7 @@ FIXTURE_TEARDOWN_PARENT(left)
  */
 TEST_F(left, where_it_is)
 {
-	in_child(_metadata, &self->env, 1, leave, &variant->memory);
+	in_child(_metadata, &self->env, leave, &variant->memory);
 }
 
 static void keep(struct __test_metadata *_metadata, const struct env *e, const void *arg)
@@ -516,10 +534,10 @@ static void keep(struct __test_metadata *_metadata, const struct env *e, const v
 
 	/*
 	 * PTEs that were taken away before may still fault: wait for a time of
-	 * ten scan periods without an event.
+	 * twenty scan periods without an event.
 	 */
 	do {
-		long next = now_ms() + 10 * SCAN_MS;
+		long next = now_ms() + 20 * SCAN_MS;
 
 		ev = events();
 		do {
@@ -572,7 +590,7 @@ FIXTURE_TEARDOWN_PARENT(off)
  */
 TEST_F(off, nothing_moves)
 {
-	in_child(_metadata, &self->env, 0, keep, &variant->memory);
+	in_child(_metadata, &self->env, keep, &variant->memory);
 }
 
 static void tour(struct __test_metadata *_metadata, const struct env *e, const void *arg)
@@ -584,10 +602,12 @@ static void tour(struct __test_metadata *_metadata, const struct env *e, const v
 
 	buffer_map(_metadata, &b, 0, CONTROL_SIZE);
 	buffer_place(_metadata, &b, home);
+	ASSERT_EQ(0, numa_balancing_set(1));
 	for (int i = 0; i < e->nodes.nr_cpu; i++) {
-		long deadline = now_ms() + DEADLINE_MS / 2;
+		long deadline = now_ms() + DEADLINE_MS;
 		struct events start, ev;
 
+		drain_lru(_metadata, &b);
 		ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[i]));
 		if (nodemask_isset(&has_memory, e->nodes.cpu[i])) {
 			home = e->nodes.cpu[i];
@@ -628,11 +648,11 @@ FIXTURE_TEARDOWN_PARENT(tour)
  * node without memory its faults must not make it go anywhere
  * (should_numa_migrate_memory()).
  */
-TEST_F(tour, memory_follows)
+TEST_F_TIMEOUT(tour, memory_follows, 120)
 {
 	static const struct memory plain;
 
-	in_child(_metadata, &self->env, 1, tour, &plain);
+	in_child(_metadata, &self->env, tour, &plain);
 }
 
 TEST_HARNESS_MAIN

@@ -15,9 +15,8 @@
 #include "numa_util.h"
 #include "kselftest_harness.h"
 
-#define MODE_FLAGS	(MPOL_F_STATIC_NODES | MPOL_F_RELATIVE_NODES)
-#define MAX_NODES	4	/* of the machine's nodes a walk uses the first ones */
-#define STEP_PAGES	MAX_NODES	/* touched in each step */
+#define MAX_NODES	4		/* a walk uses the first nodes of the machine */
+#define AREA_PAGES	MAX_NODES
 
 /* What numa_maps calls the modes */
 static const char * const mode_names[] = {
@@ -29,13 +28,12 @@ static const char * const mode_names[] = {
 	[MPOL_WEIGHTED_INTERLEAVE] = "weighted interleave",
 };
 
+/* One for all tests: each of them is a process that enters it and stays */
+static struct cpuset cpuset;
+static int cpuset_error;
+
 struct env {
-	struct cpuset cpuset;
 	int nr, node[MAX_NODES];	/* nodes with memory */
-	int mode, flags;
-	bool vma;			/* policy of a VMA, or of the task */
-	char *area, *unused;
-	size_t size;
 };
 
 /* A policy as the plain model has it */
@@ -46,11 +44,14 @@ struct model {
 	struct nodemask mems;		/* cpuset.mems */
 };
 
+/* Beyond all node numbers here, so that the plain loops need not go to NUMA_MAX_NODES */
+static int nr_ids = MAX_NODES;
+
 static int weight(const struct nodemask *m)
 {
 	int n = 0;
 
-	for (int i = 0; i < NUMA_MAX_NODES; i++)
+	for (int i = 0; i < nr_ids; i++)
 		n += nodemask_isset(m, i);
 	return n;
 }
@@ -78,7 +79,7 @@ static struct nodemask intersection(const struct nodemask *a, const struct nodem
 {
 	struct nodemask m = { };
 
-	for (int i = 0; i < NUMA_MAX_NODES; i++)
+	for (int i = 0; i < nr_ids; i++)
 		if (nodemask_isset(a, i) && nodemask_isset(b, i))
 			nodemask_set(&m, i);
 	return m;
@@ -89,7 +90,7 @@ static struct nodemask relative(const struct nodemask *user, const struct nodema
 {
 	struct nodemask m = { };
 
-	for (int i = 0; i < NUMA_MAX_NODES; i++)
+	for (int i = 0; i < nr_ids; i++)
 		if (nodemask_isset(user, i))
 			nodemask_set(&m, nth(mems, i));
 	return m;
@@ -101,9 +102,9 @@ static struct nodemask remap(const struct nodemask *nodes, const struct nodemask
 {
 	struct nodemask m = { };
 
-	for (int i = 0; i < NUMA_MAX_NODES; i++)
+	for (int i = 0; i < nr_ids; i++)
 		if (nodemask_isset(nodes, i))
-			nodemask_set(&m, nodemask_isset(old, i) ? nth(new, ordinal(old, i)) : i);
+			nodemask_set(&m, nth(new, ordinal(old, i)));
 	return m;
 }
 
@@ -154,7 +155,7 @@ static void model_rebind(struct model *p, const struct nodemask *mems)
 	}								\
 } while (0)
 
-/* The first @env->nr nodes whose bit is set in @bits */
+/* The nodes of @env whose bit is set in @bits */
 static struct nodemask pick(const struct env *env, unsigned int bits)
 {
 	struct nodemask m = { };
@@ -165,18 +166,15 @@ static struct nodemask pick(const struct env *env, unsigned int bits)
 	return m;
 }
 
-static unsigned int all(const struct env *env)
-{
-	return (1U << env->nr) - 1;
-}
-
-/* A nodemask for the system call: numbers of nodes if they are to be relative */
-static struct nodemask user_mask(const struct env *env, unsigned int bits)
+/* The same as a nodemask for a system call: numbers if they are to be relative */
+static struct nodemask user_mask(const struct env *env, int mode, int flags, unsigned int bits)
 {
 	struct nodemask m = { };
 
-	if (env->mode == MPOL_LOCAL || !(env->flags & MPOL_F_RELATIVE_NODES))
-		return pick(env, env->mode == MPOL_LOCAL ? 0 : bits);
+	if (mode == MPOL_LOCAL)
+		return m;
+	if (!(flags & MPOL_F_RELATIVE_NODES))
+		return pick(env, bits);
 	for (int i = 0; i < MAX_NODES; i++)
 		if (bits >> i & 1)
 			nodemask_set(&m, i);
@@ -184,48 +182,30 @@ static struct nodemask user_mask(const struct env *env, unsigned int bits)
 }
 
 /* cpuset.mems is written, and the task sees it at once */
-static void set_mems(struct __test_metadata *_metadata, struct env *env,
-		     const struct nodemask *mems)
+static void set_mems(struct __test_metadata *_metadata, const struct nodemask *mems)
 {
 	struct nodemask seen;
 
-	ASSERT_EQ(0, cpuset_set_mems(&env->cpuset, mems));
+	ASSERT_EQ(0, cpuset_set_mems(&cpuset, mems));
 	ASSERT_EQ(0, sys_get_mempolicy(NULL, &seen, NULL, MPOL_F_MEMS_ALLOWED));
 	ASSERT_TRUE(nodemask_equal(mems, &seen));
 }
 
-/* A fresh area, and the policy under test for it or for the task */
-static void install(struct __test_metadata *_metadata, struct env *env,
-		    const struct nodemask *user)
+static char *map_area(void)
 {
-	int mode = env->mode | env->flags;
+	char *p = mmap(NULL, AREA_PAGES * page_size(), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (env->area)
-		ASSERT_EQ(0, munmap(env->area, env->size));
-	env->area = mmap(NULL, env->size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			 -1, 0);
-	ASSERT_NE(MAP_FAILED, env->area);
-	madvise(env->area, env->size, MADV_NOHUGEPAGE);
-	env->unused = env->area;
-	if (env->vma)
-		ASSERT_EQ(0, sys_mbind(env->area, env->size, mode, user, 0));
-	else
-		ASSERT_EQ(0, sys_set_mempolicy(mode, user));
-}
-
-/* The policy under test as get_mempolicy() reports it */
-static void reported(struct __test_metadata *_metadata, struct env *env, int *mode,
-		     struct nodemask *nodes)
-{
-	ASSERT_EQ(0, sys_get_mempolicy(mode, nodes, env->vma ? env->area : NULL,
-				       env->vma ? MPOL_F_ADDR : 0));
+	if (p != MAP_FAILED)
+		madvise(p, AREA_PAGES * page_size(), MADV_NOHUGEPAGE);
+	return p;
 }
 
 /*
- * numa_maps shows the nodes in effect, also those of a task policy: it stands at
- * every VMA that has no policy of its own.
+ * numa_maps shows the nodes in effect. This is true of a task policy as well: it
+ * stands at every VMA that has none of its own.
  */
-static void expect_in_effect(struct __test_metadata *_metadata, struct env *env,
+static void expect_in_effect(struct __test_metadata *_metadata, char *area,
 			     const struct model *p)
 {
 	struct numa_maps nm;
@@ -235,88 +215,41 @@ static void expect_in_effect(struct __test_metadata *_metadata, struct env *env,
 		 p->flags & MPOL_F_STATIC_NODES ? "=static" :
 		 p->flags & MPOL_F_RELATIVE_NODES ? "=relative" : "",
 		 weight(&p->nodes) ? ":" : "", nodemask_str(&p->nodes));
-	ASSERT_EQ(0, numa_maps_get(env->area, &nm));
+	ASSERT_EQ(0, numa_maps_get(area, &nm));
 	EXPECT_STREQ(want, nm.policy);
 }
 
 /*
- * New pages come from the nodes in effect, as far as the cpuset allows them
- * (for BIND and INTERLEAVE it always does), and if it allows none of them from
+ * New pages come from the nodes in effect as far as the cpuset allows them (those
+ * of BIND and INTERLEAVE are always allowed), and if it allows none of them, from
  * those that it does allow. Interleaving uses each of its nodes.
  */
-static void expect_placement(struct __test_metadata *_metadata, struct env *env,
+static void expect_placement(struct __test_metadata *_metadata, char *area,
 			     const struct model *p)
 {
 	static unsigned long count[NUMA_MAX_NODES], maps[NUMA_MAX_NODES];
 	struct nodemask ok = intersection(&p->nodes, &p->mems);
-	size_t len = STEP_PAGES * page_size();
+	size_t len = AREA_PAGES * page_size();
 	long inside = 0;
 
 	if (!weight(&ok))
 		ok = p->mems;
-	ASSERT_LE(env->unused + len, env->area + env->size);
 	for (size_t off = 0; off < len; off += page_size())
-		env->unused[off] = 1;
-	ASSERT_EQ(STEP_PAGES, page_nodes(env->unused, len, page_size(), count));
-	for (int i = 0; i < NUMA_MAX_NODES; i++) {
+		area[off] = 1;
+	ASSERT_EQ(AREA_PAGES, page_nodes(area, len, page_size(), count));
+	ASSERT_EQ(AREA_PAGES, numa_maps_nodes(area, len, maps));
+	EXPECT_EQ(0, memcmp(count, maps, sizeof(count)));
+	for (int i = 0; i < nr_ids; i++) {
 		if (!nodemask_isset(&ok, i))
 			continue;
 		inside += count[i];
-		if (p->mode == MPOL_INTERLEAVE)
+		if (p->mode == MPOL_INTERLEAVE) {
 			EXPECT_LE(1, count[i]);
-	}
-	EXPECT_EQ(STEP_PAGES, inside);
-	env->unused += len;
-
-	/* numa_maps agrees, for all pages of the area */
-	ASSERT_LE(STEP_PAGES, page_nodes(env->area, env->size, page_size(), count));
-	ASSERT_LE(STEP_PAGES, numa_maps_nodes(env->area, env->size, maps));
-	EXPECT_EQ(0, memcmp(count, maps, sizeof(count)));
-}
-
-/* The policy as seen from outside is the model's, apart from a nodemask of the user */
-static void expect_model(struct __test_metadata *_metadata, struct env *env,
-			 const struct model *p)
-{
-	struct nodemask nodes;
-	int mode;
-
-	reported(_metadata, env, &mode, &nodes);
-	EXPECT_EQ(p->mode | p->flags, mode);
-	if (!p->flags)
-		EXPECT_MASK(p->nodes, nodes);
-	expect_in_effect(_metadata, env, p);
-	expect_placement(_metadata, env, p);
-}
-
-/*
- * Walk through all subsets of the nodes in an order without order, from several
- * policies and cpusets to start with, and compare with the model at every step.
- */
-static void walk(struct __test_metadata *_metadata, struct env *env)
-{
-	static const struct {
-		unsigned int user, from;	/* bits as pick() takes them */
-	} starts[] = {
-		{ 0x2, 0xf },	/* one node, from all */
-		{ 0x9, 0x1 },	/* first and last, while the first alone is allowed */
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
-		struct nodemask user = user_mask(env, starts[i].user);
-		struct nodemask mems = pick(env, starts[i].from);
-		struct model p = model_new(env->mode, env->flags, &user, &mems);
-
-		set_mems(_metadata, env, &mems);
-		install(_metadata, env, &user);
-		expect_model(_metadata, env, &p);
-		for (unsigned int set = 5; set &= all(env); set += 5) {
-			mems = pick(env, set);
-			set_mems(_metadata, env, &mems);
-			model_rebind(&p, &mems);
-			expect_model(_metadata, env, &p);
 		}
 	}
+	EXPECT_EQ(AREA_PAGES, inside);
+	/* the next time they are new again, and the cpuset has nothing to move */
+	ASSERT_EQ(0, madvise(area, len, MADV_DONTNEED));
 }
 
 static void enter(struct __test_metadata *_metadata, struct env *env)
@@ -327,26 +260,26 @@ static void enter(struct __test_metadata *_metadata, struct env *env)
 	NEED_ROOT();
 	ASSERT_EQ(0, numa_nodes_get(&nodes));
 	NEED_MEMORY_NODES(&nodes, 2);
+	if (cpuset_error == ENODEV)
+		SKIP(return, "needs cpuset");
+	ASSERT_EQ(0, cpuset_error);
 	env->nr = nodes.nr_mem < MAX_NODES ? nodes.nr_mem : MAX_NODES;
-	for (int i = 0; i < env->nr; i++)
+	for (int i = 0; i < env->nr; i++) {
 		env->node[i] = nodes.mem[i];
-	/* a step for each subset and one to begin with */
-	env->size = (1 << env->nr) * STEP_PAGES * page_size();
-
+		if (nodes.mem[i] >= nr_ids)
+			nr_ids = nodes.mem[i] + 1;
+	}
 	/*
 	 * Not all nodes: a task that comes into a v2 cpuset with the nodes of its
 	 * parent keeps the mems_allowed that it has, which may be more than that.
 	 */
 	first = pick(env, 1);
-	if (cpuset_enter(&env->cpuset, &first)) {
-		if (errno == ENODEV)
-			SKIP(return, "needs cpuset");
-		ASSERT_EQ(0, errno);
-	}
+	ASSERT_EQ(0, cpuset_set_mems(&cpuset, &first));
+	ASSERT_EQ(0, cpuset_enter(&cpuset));
 }
 
 /*
- * Policies with a nodemask that is the user's.
+ * The nodemask that the user gave.
  */
 FIXTURE(rebind)
 {
@@ -356,7 +289,7 @@ FIXTURE(rebind)
 FIXTURE_VARIANT(rebind)
 {
 	int mode, flags;
-	bool vma;
+	bool vma;	/* policy of a VMA, or of the task */
 };
 
 #define REBIND_VARIANTS(name, mode_)					\
@@ -377,96 +310,151 @@ REBIND_VARIANTS(weighted_interleave, MPOL_WEIGHTED_INTERLEAVE);
 
 FIXTURE_SETUP(rebind)
 {
-	self->env.mode = variant->mode;
-	self->env.flags = variant->flags;
-	self->env.vma = variant->vma;
 	enter(_metadata, &self->env);
 }
 
-FIXTURE_TEARDOWN_PARENT(rebind)
+/* The cpuset outlives the test, and what is in it does not: see main() */
+FIXTURE_TEARDOWN(rebind)
 {
-	EXPECT_EQ(0, cpuset_remove(&self->env.cpuset));
 }
 
 /*
  * get_mempolicy() reports the nodemask that the user gave (do_get_mempolicy():
  * w.user_nodemask), whatever cpuset.mems has been since.
  *
- *	cpuset.mems	{0,1}	{0}	{1}	{0,1}
- *	reported	{1}	{1}	{1}	{1}
+ *	cpuset.mems	{0,1}	{0}	{0,1}
+ *	reported	 {1}	{1}	 {1}
  */
 TEST_F(rebind, keeps_user_nodemask)
 {
-	static const unsigned int steps[] = { 0x3, 0x1, 0x2, 0x3 };
-	struct env *env = &self->env;
-	struct nodemask user = user_mask(env, 0x2), mems, seen;
-	int mode;
+	static const unsigned int steps[] = { 0x3, 0x1, 0x3 };
+	int mode = variant->mode | variant->flags, seen_mode;
+	struct nodemask user, mems, seen;
+	char *area = map_area();
 
-	mems = pick(env, 0x3);
-	set_mems(_metadata, env, &mems);
-	install(_metadata, env, &user);
+	ASSERT_NE(MAP_FAILED, area);
+	user = user_mask(&self->env, variant->mode, variant->flags, 0x2);
+	mems = pick(&self->env, steps[0]);
+	set_mems(_metadata, &mems);
+	ASSERT_EQ(0, variant->vma ? sys_mbind(area, page_size(), mode, &user, 0) :
+				    sys_set_mempolicy(mode, &user));
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
-		mems = pick(env, steps[i]);
-		set_mems(_metadata, env, &mems);
-		reported(_metadata, env, &mode, &seen);
-		EXPECT_EQ(env->mode | env->flags, mode);
+		mems = pick(&self->env, steps[i]);
+		set_mems(_metadata, &mems);
+		ASSERT_EQ(0, sys_get_mempolicy(&seen_mode, &seen, variant->vma ? area : NULL,
+					       variant->vma ? MPOL_F_ADDR : 0));
+		EXPECT_EQ(mode, seen_mode);
 		EXPECT_MASK(user, seen);
 	}
 }
 
 /*
+ * The nodes that a policy is in effect for. One policy is that of the task and of
+ * a VMA at the same time.
+ *
+ * No flag: BIND and both INTERLEAVEs are remapped; PREFERRED and PREFERRED_MANY
+ * are, deliberately, not; LOCAL has nothing to remap.
  * STATIC: the user's nodes that are allowed, or all that are if none is.
  * RELATIVE: the user's numbers folded onto the allowed nodes.
- * PREFERRED and PREFERRED_MANY: what they became when they were made.
  */
-TEST_F(rebind, nodes_in_effect)
-{
-	walk(_metadata, &self->env);
-}
-
-/*
- * Policies without one: BIND and both INTERLEAVEs are remapped, PREFERRED and
- * PREFERRED_MANY are deliberately not, LOCAL has nothing to remap.
- */
-FIXTURE(rebind_plain)
+FIXTURE(rebind_nodes)
 {
 	struct env env;
 };
 
-FIXTURE_VARIANT(rebind_plain)
+FIXTURE_VARIANT(rebind_nodes)
 {
-	int mode;
-	bool vma;
+	int mode, flags;
 };
 
-#define PLAIN_VARIANTS(name, mode_)					\
-	FIXTURE_VARIANT_ADD(rebind_plain, name##_task)			\
+#define NODES_VARIANTS(name, mode_)					\
+	FIXTURE_VARIANT_ADD(rebind_nodes, name)				\
 	{ .mode = (mode_) };						\
-	FIXTURE_VARIANT_ADD(rebind_plain, name##_vma)			\
-	{ .mode = (mode_), .vma = true }
+	FIXTURE_VARIANT_ADD(rebind_nodes, name##_static)		\
+	{ .mode = (mode_), .flags = MPOL_F_STATIC_NODES };		\
+	FIXTURE_VARIANT_ADD(rebind_nodes, name##_relative)		\
+	{ .mode = (mode_), .flags = MPOL_F_RELATIVE_NODES }
 
-PLAIN_VARIANTS(preferred, MPOL_PREFERRED);
-PLAIN_VARIANTS(preferred_many, MPOL_PREFERRED_MANY);
-PLAIN_VARIANTS(bind, MPOL_BIND);
-PLAIN_VARIANTS(interleave, MPOL_INTERLEAVE);
-PLAIN_VARIANTS(weighted_interleave, MPOL_WEIGHTED_INTERLEAVE);
-PLAIN_VARIANTS(local, MPOL_LOCAL);
+NODES_VARIANTS(preferred, MPOL_PREFERRED);
+NODES_VARIANTS(preferred_many, MPOL_PREFERRED_MANY);
+NODES_VARIANTS(bind, MPOL_BIND);
+NODES_VARIANTS(interleave, MPOL_INTERLEAVE);
+NODES_VARIANTS(weighted_interleave, MPOL_WEIGHTED_INTERLEAVE);
+FIXTURE_VARIANT_ADD(rebind_nodes, local) { .mode = MPOL_LOCAL };
 
-FIXTURE_SETUP(rebind_plain)
+FIXTURE_SETUP(rebind_nodes)
 {
-	self->env.mode = variant->mode;
-	self->env.vma = variant->vma;
 	enter(_metadata, &self->env);
 }
 
-FIXTURE_TEARDOWN_PARENT(rebind_plain)
+FIXTURE_TEARDOWN(rebind_nodes)
 {
-	EXPECT_EQ(0, cpuset_remove(&self->env.cpuset));
 }
 
-TEST_F(rebind_plain, nodes_in_effect)
+/*
+ * Made while the first node alone is allowed, for the first and the last, and made
+ * while all are, for the second; then cpuset.mems changes, and at every step the
+ * policy is what the model says.
+ */
+TEST_F(rebind_nodes, follow_cpuset)
 {
-	walk(_metadata, &self->env);
+	static const struct {
+		unsigned int user, mems[5];
+	} walks[] = {
+		{ 0x9, { 0x1, 0xf, 0x3, 0x1, 0xf } },
+		{ 0x2, { 0xf, 0x5, 0xf, 0x1, 0xe } },
+	};
+	int mode = variant->mode | variant->flags, seen_mode;
+	char *area = map_area(), *task_area = map_area();
+	struct nodemask user, mems, seen;
+	struct model p;
+
+	ASSERT_NE(MAP_FAILED, area);
+	ASSERT_NE(MAP_FAILED, task_area);
+	for (size_t w = 0; w < ARRAY_SIZE(walks); w++) {
+		user = user_mask(&self->env, variant->mode, variant->flags, walks[w].user);
+		mems = pick(&self->env, walks[w].mems[0]);
+		p = model_new(variant->mode, variant->flags, &user, &mems);
+		set_mems(_metadata, &mems);
+		ASSERT_EQ(0, sys_mbind(area, AREA_PAGES * page_size(), mode, &user, 0));
+		ASSERT_EQ(0, sys_set_mempolicy(mode, &user));
+
+		for (size_t i = 0; i < ARRAY_SIZE(walks[w].mems); i++) {
+			mems = pick(&self->env, walks[w].mems[i]);
+			set_mems(_metadata, &mems);
+			model_rebind(&p, &mems);
+			expect_in_effect(_metadata, area, &p);
+			expect_in_effect(_metadata, task_area, &p);
+			expect_placement(_metadata, area, &p);
+			expect_placement(_metadata, task_area, &p);
+			if (variant->flags)
+				continue;
+			ASSERT_EQ(0, sys_get_mempolicy(&seen_mode, &seen, area, MPOL_F_ADDR));
+			EXPECT_EQ(mode, seen_mode);
+			EXPECT_MASK(p.nodes, seen);
+			ASSERT_EQ(0, sys_get_mempolicy(&seen_mode, &seen, NULL, 0));
+			EXPECT_EQ(mode, seen_mode);
+			EXPECT_MASK(p.nodes, seen);
+		}
+	}
 }
 
-TEST_HARNESS_MAIN
+static void remove_cpuset(void)
+{
+	if (cpuset_remove(&cpuset))
+		ksft_print_msg("the cpuset could not be removed: %s\n", strerror(errno));
+}
+
+/*
+ * The parent of all tests makes the cpuset and removes it, so it goes even if a
+ * test is killed. That it is made once and not for each test saves most of the
+ * time. test_harness_run() ends with exit().
+ */
+int main(int argc, char **argv)
+{
+	if (cpuset_create(&cpuset))
+		cpuset_error = errno;
+	else
+		atexit(remove_cpuset);
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Make sure that the tools are there: install what is missing, or say how.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+usage() {
+	cat <<-END
+		usage: tools.sh [-h | --list] [check]
+
+		Looks for the tools that "make" needs (and, with "check", those of "make check").
+		What is missing is installed with apt-get by root; anyone else is told the command.
+		--list: print "tool package version-or-missing" for each and install nothing.
+	END
+}
+
+# tool or file, package of Debian
+run_tools=(git:git make:make gcc:gcc ld:binutils flex:flex bison:bison bc:bc perl:perl
+	python3:python3 xz:xz-utils tar:tar curl:curl rsync:rsync ccache:ccache
+	awk:mawk flock:util-linux setpriv:util-linux ldd:libc-bin
+	/usr/include/stdlib.h:libc6-dev /usr/include/libelf.h:libelf-dev
+	/etc/ssl/certs/ca-certificates.crt:ca-certificates
+	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
+	qemu-system-x86_64:qemu-system-x86 /usr/share/seabios/bios-256k.bin:seabios
+	busybox:busybox-static numactl:numactl timeout:coreutils)
+check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell)
+
+present() {
+	case $1 in
+	/*) [[ -e $1 ]] ;;
+	# a busybox with libraries does not run as the guest's only program
+	busybox) command -v busybox >/dev/null && ! ldd "$(command -v busybox)" >/dev/null 2>&1 ;;
+	*) command -v "$1" >/dev/null ;;
+	esac
+}
+
+version() {
+	case $1 in
+	/*) echo present ;;
+	busybox) "$1" 2>&1 | head -n1 | cut -d' ' -f2 ;;
+	flex | bison | make | gcc | ld | git | perl | python3 | qemu-system-x86_64 | ccache | curl | tar | shellcheck)
+		"$1" --version 2>/dev/null | grep -oE -m1 '[0-9]+\.[0-9]+(\.[0-9]+)?' | head -n1
+		;;
+	*) echo present ;;
+	esac
+}
+
+main() {
+	local tools=("${run_tools[@]}") list='' tool missing=() packages=() sudo=()
+	while (($#)); do
+		case $1 in
+		-h) usage && exit ;;
+		--list) list=y && tools+=("${check_tools[@]}") ;;
+		check) tools+=("${check_tools[@]}") ;;
+		*) usage_error "tools.sh accepts -h, --list and check, not $1" ;;
+		esac
+		shift
+	done
+	for tool in "${tools[@]}"; do
+		if present "${tool%%:*}"; then
+			[[ -z $list ]] || printf '%-48s %-24s %s\n' "${tool%%:*}" "${tool##*:}" "$(version "${tool%%:*}")"
+		else
+			[[ -z $list ]] || printf '%-48s %-24s %s\n' "${tool%%:*}" "${tool##*:}" MISSING
+			missing+=("${tool%%:*}")
+			packages+=("${tool##*:}")
+		fi
+	done
+	if [[ -n $list ]] || ((${#missing[@]} == 0)); then
+		[[ -n $list ]] || note "all ${#tools[@]} tools are there"
+		return
+	fi
+	mapfile -t packages < <(printf '%s\n' "${packages[@]}" | sort -u)
+	note "missing: ${missing[*]}"
+	if ! command -v apt-get >/dev/null; then
+		usage_error "these tools are missing and this is not Debian: ${missing[*]}"
+	fi
+	if ((EUID != 0)); then
+		if sudo -n true 2>/dev/null; then
+			sudo=(sudo)
+		else
+			usage_error "as root: apt-get install --no-install-recommends ${packages[*]}"
+		fi
+	fi
+	note "installing: ${packages[*]}"
+	mkdir -p "$O"
+	if ! { "${sudo[@]}" apt-get -q update && "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -q install -y --no-install-recommends "${packages[@]}"; } >"$O/tools.log" 2>&1; then
+		die "apt-get could not install ${packages[*]}: $(reason_in "$O/tools.log") (see $O/tools.log)"
+	fi
+	for tool in "${missing[@]}"; do
+		present "$tool" || die "$tool is still missing after its package was installed"
+	done
+}
+
+main "$@"
