@@ -28,7 +28,7 @@ back_to_numa() {
 
 # The commit of one patch on top of $parent, in the temporary index.
 commit_patch() {
-	local name=$1 parent=$2 files
+	local name=$1 parent=$2 files who mail when written
 	git mailinfo -b --encoding=UTF-8 "$tmp/msg" "$tmp/diff" <"$patches/$name" >"$tmp/info" 2>"$tmp/err" ||
 		die "patches/$BASE/$name is not a patch in mail form: $(reason_in "$tmp/err")"
 	[[ -s $tmp/diff ]] || die "patches/$BASE/$name has no diff"
@@ -42,14 +42,14 @@ commit_patch() {
 		echo
 		cat "$tmp/msg"
 	} | git stripspace >"$tmp/message"
-	GIT_AUTHOR_NAME=$(sed -n 's/^Author: //p' "$tmp/info") \
-		GIT_AUTHOR_EMAIL=$(sed -n 's/^Email: //p' "$tmp/info") \
-		GIT_AUTHOR_DATE=$(sed -n 's/^Date: //p' "$tmp/info") \
-		GIT_COMMITTER_NAME=$(sed -n 's/^Author: //p' "$tmp/info") \
-		GIT_COMMITTER_EMAIL=$(sed -n 's/^Email: //p' "$tmp/info") \
-		GIT_COMMITTER_DATE=$(sed -n 's/^Date: //p' "$tmp/info") \
-		tree_git commit-tree -p "$parent" -F "$tmp/message" \
-		"$(GIT_INDEX_FILE=$tmp/index tree_git write-tree)"
+	who=$(sed -n 's/^Author: //p' "$tmp/info")
+	mail=$(sed -n 's/^Email: //p' "$tmp/info")
+	when=$(sed -n 's/^Date: //p' "$tmp/info")
+	written=$(GIT_INDEX_FILE=$tmp/index tree_git write-tree)
+	# committer as author: the same hash on every machine
+	env GIT_AUTHOR_NAME="$who" GIT_AUTHOR_EMAIL="$mail" GIT_AUTHOR_DATE="$when" \
+		GIT_COMMITTER_NAME="$who" GIT_COMMITTER_EMAIL="$mail" GIT_COMMITTER_DATE="$when" \
+		git -C "$tree" -c commit.gpgSign=false commit-tree -p "$parent" -F "$tmp/message" "$written"
 }
 
 main() {

@@ -148,7 +148,7 @@ main() {
 	topo_file=$TOPO
 	[[ $TOPO == */* ]] || topo_file=$top/config/topology/$TOPO.conf
 	topology_load "$topo_file"
-	image=$(BASE=$BASE KDIR=$KDIR KERNEL=$KERNEL O=$O "$top/scripts/build.sh" --path)
+	image=$("$top/scripts/build.sh" --path)
 	[[ -f $work/initramfs.cpio ]] || die "there is no initramfs: make initramfs"
 	for t in $TESTS; do
 		grep -qx "numa:$t" "$list" ||

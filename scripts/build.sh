@@ -63,20 +63,20 @@ from_base() {
 
 # How far: the compiler runs so far, of those that the last full build had.
 show_progress() {
-	local total=$1 log=$2 start=$SECONDS done width=30 fill shown=0
+	local total=$1 log=$2 start=$SECONDS runs width=30 fill shown=0
 	while kill -0 "$make_pid" 2>/dev/null; do
-		done=$(grep -caE '^  [A-Z]+ ' "$log" || true)
+		runs=$(grep -caE '^  [A-Z]+ ' "$log" || true)
 		if [[ -t 1 ]]; then
-			fill=$((done * width / total))
+			fill=$((runs * width / total))
 			((fill > width)) && fill=$width
 			printf '\r      [%-*s] %d of about %d, %s ' "$width" \
-				"$(printf '%*s' "$fill" '' | tr ' ' '#')" "$done" "$total" "$(min_sec $((SECONDS - start)))"
+				"$(printf '%*s' "$fill" '' | tr ' ' '#')" "$runs" "$total" "$(min_sec $((SECONDS - start)))"
 			sleep 1
 		else
 			sleep 1
 			if ((SECONDS - start >= shown + 30)); then
 				shown=$((SECONDS - start))
-				note "$done of about $total, $(min_sec $shown)"
+				note "$runs of about $total, $(min_sec $shown)"
 			fi
 		fi
 	done

@@ -18,6 +18,8 @@ usage() {
 
 		NUMA_TARBALL, NUMA_SHA256SUMS: other addresses for kernel.org's two files
 		NUMA_STALL: seconds without data after which a download is given up (20)
+		NUMA_SOURCES: which of "kernel.org debian" may be asked (both)
+		NUMA_DL: another place for dl/
 	END
 }
 
@@ -148,6 +150,10 @@ from_debian() {
 	store "$tmp/$package.tar.xz" "$package-$found.tar.xz"
 }
 
+ask() {
+	[[ " ${NUMA_SOURCES-kernel.org debian} " == *" $1 "* ]] && "$2"
+}
+
 # Prints the newest usable file of dl/: kernel.org's first, then Debian's.
 in_dl() {
 	local f package
@@ -215,7 +221,7 @@ main() {
 	if ! name=$(in_dl); then
 		tmp=$(mktemp -d "$dl/fetch.XXXXXX")
 		trap 'rm -rf "$tmp"' EXIT
-		from_kernel_org || from_debian ||
+		ask kernel.org from_kernel_org || ask debian from_debian ||
 			die "no source of Linux $version: not in dl/, and neither kernel.org nor Debian's archive" \
 				"gave it (put $tarball and $tarball.sha256 into dl/, or use KDIR=)"
 		name=$(in_dl) || die "what was fetched is not in dl/"

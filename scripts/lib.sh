@@ -20,16 +20,16 @@ note() {
 	printf '      %s\n' "$*"
 }
 
-# What make was told, as ordinary variables: a kernel build must not inherit them.
+# What make was told. Kbuild takes O and V from its command line only.
 : "${BASE:=v7.3}" "${KDIR:=}" "${KERNEL:=patched}" "${TOPO:=4node}" "${TESTS:=}"
 : "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
-export -n BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
+export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS ARCH CROSS_COMPILE LLVM
 unset KBUILD_OUTPUT KCFLAGS LOCALVERSION
 export LC_ALL=C TZ=UTC
 
 results=$top/results
-dl=$top/dl
+dl=${NUMA_DL:-$top/dl}
 
 # Names separated by spaces, of the files DIR/*SUFFIX.
 names_in() {

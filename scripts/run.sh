@@ -34,7 +34,6 @@ main() {
 	esac
 	phase_of=7
 	take_lock run
-	export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
 	phase "tools"
 	"$top/scripts/tools.sh"
 	phase_done

@@ -18,7 +18,7 @@ topo_promises="memory_nodes full_nodes cpu_nodes thp hugetlb cpuset balancing de
 #   topo_cpus      CPUs present
 #   topo_promised  associative array, word to count (1 without a count)
 topology_load() {
-	local file=$1 nr=0 line words node
+	local file=$1 nr=0 line words node key
 	local -A cpus=() memory=() distance=()
 	local ids=() total_line=0 sum_cpus=0 sum_memory=0 sum_nodes=0 t_nodes t_cpus t_memory
 	topo_args=() topo_memory=0 topo_cpus=0
@@ -72,8 +72,9 @@ topology_load() {
 			[[ -n ${cpus[${words[2]}]:-} ]] || bad $nr "there is no node ${words[2]} above this line"
 			((words[1] != words[2])) || bad $nr "the distance of a node to itself is always 10"
 			((words[3] > 10 && words[3] < 255)) || bad $nr "distance ${words[3]} is not in 11 to 254"
-			[[ -z ${distance[${words[1]},${words[2]}]:-} ]] || bad $nr "distance ${words[1]} ${words[2]} was given already"
-			distance[${words[1]},${words[2]}]=${words[3]}
+			key=${words[1]},${words[2]}
+			[[ -z ${distance[$key]:-} ]] || bad $nr "distance ${words[1]} ${words[2]} was given already"
+			distance[$key]=${words[3]}
 			;;
 		total)
 			[[ ${words[*]:1} =~ ^nodes=([0-9]{1,2})\ cpus=([0-9]{1,3})\ memory=([0-9]+[MG])$ ]] ||
@@ -107,7 +108,7 @@ topology_load() {
 
 	# A socket of its own for every CPU: otherwise the boot warns of CPUs of one
 	# socket on several nodes. CPUs of absent nodes are possible and not plugged.
-	local index=0 plugged=() i c key
+	local index=0 plugged=() i c
 	for node in "${ids[@]}"; do
 		local arg=node,nodeid=$node
 		if ((memory[$node] > 0)); then

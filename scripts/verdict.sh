@@ -63,7 +63,7 @@ parse_ktap() {
 			if (planned < 0)
 				damage(program " printed no plan")
 			else if (seen != planned)
-				damage(program " planned " planned " tests and reported " seen)
+				damage(program " planned " planned " tests and reported " seen (why != "" ? " (" why ")" : ""))
 			program = ""
 		}
 		/^TAP version 1[34]$|^KTAP version 1$/ && !started { started = 1; next }
@@ -78,6 +78,7 @@ parse_ktap() {
 			sub(/^# selftests: numa: /, "", program)
 			planned = -1
 			seen = 0
+			why = ""
 			next
 		}
 		/^(not )?ok [0-9]+ selftests: numa: / {
@@ -87,6 +88,7 @@ parse_ktap() {
 			sub(/^selftests: numa: /, "", text)
 			if (text != program) damage("result of " text " while " (program == "" ? "nothing" : program) " runs")
 			printf "%s\t-\t%s\t%s\n", text, status($0), reason($0)
+			why = reason($0)
 			leave()
 			next
 		}
@@ -113,15 +115,21 @@ parse_ktap() {
 		}' "$1"
 }
 
-# The same KTAP with what kselftest nests behind "# " indented, for kunit.py.
+# The same KTAP with what kselftest nests behind "# " indented, for kunit.py; the
+# verdict is one more test, so that no reader of the reports sees a pass where a
+# splat or a lost guest is the failure.
 indent_ktap() {
-	awk '
-		/^TAP version/ { print "KTAP version 1"; next }
+	awk -v verdict="$2" '
+		/^TAP version/ && !top++ { print "KTAP version 1"; next }
+		/^1\.\./ { print "1.." substr($0, 4) + 1; next }
 		/^# selftests: numa: / { n = $0; sub(/.*: /, "", n); printf "    KTAP version 1\n    # Subtest: %s\n", n; next }
-		/^(not )?ok / { sub(/ selftests: numa:/, ""); print; next }
+		/^(not )?ok / { last++; sub(/ selftests: numa:/, ""); print; next }
 		/^# 1\.\.[0-9]/ || /^# (not )?ok / { print "    " substr($0, 3); next }
 		/^# # / { print "    " substr($0, 3); next }
-		/^1\.\./ { print }' "$1"
+		END {
+			if (!top) print "KTAP version 1\n1..1"
+			printf "%s %d verdict # %s\n", verdict == "pass" ? "ok" : "not ok", last + 1, verdict
+		}' "$1"
 }
 
 judge_exit() {
@@ -284,12 +292,10 @@ print_tests() {
 write_reports() {
 	local kunit=$tree/tools/testing/kunit/kunit.py
 	[[ -f $kunit ]] || return 0
-	indent_ktap "$run/ktap.log" >"$run/ktap.indented"
+	indent_ktap <(tr -d '\000\r' <"$run/ktap.log") "$1" >"$run/ktap.indented"
 	# a damaged log is our verdict's business; whatever kunit.py makes of it is no pass
-	(cd "$tree" && PYTHONDONTWRITEBYTECODE=1 python3 "$kunit" parse --junit="$run/junit.xml" "$run/ktap.indented" \
-		>/dev/null 2>&1) || true
-	(cd "$tree" && PYTHONDONTWRITEBYTECODE=1 python3 "$kunit" parse --json="$run/results.json" "$run/ktap.indented" \
-		>/dev/null 2>&1) || true
+	(cd "$tree" && PYTHONDONTWRITEBYTECODE=1 python3 "$kunit" parse --junit="$run/junit.xml" \
+		--json="$run/results.json" "$run/ktap.indented" >/dev/null 2>&1) || true
 	rm -f "$run/ktap.indented"
 }
 
@@ -317,10 +323,11 @@ main() {
 	judge_tests
 	passed=$(awk -F'\t' '$2 != "-" && $3 == "pass"' "$tsv" | wc -l)
 	((passed + known_failures > 0)) || ((${#problems[@]})) || problem "no test passed: nothing is proven"
-	write_reports
+	verdict=pass
+	((${#problems[@]} == 0)) || verdict="fail: ${problems[0]}"
+	write_reports "$verdict"
 	print_tests
 	if ((${#problems[@]})); then
-		verdict="fail: ${problems[0]}"
 		printf '      verdict: %s\n' "$verdict"
 		((${#problems[@]} == 1)) || printf '      also:    %s\n' "${problems[@]:1}"
 		if [[ ${problems[0]} == console:* || ${problems[0]} == guest\ lost* || ${problems[0]} == hang* ]]; then
@@ -328,7 +335,6 @@ main() {
 			tail -n 5 "$run/console.log" 2>/dev/null | tr -d '\000\r' | cut -c1-150 | sed 's/^/        /'
 		fi
 	else
-		verdict=pass
 		printf '      verdict: pass, %d passed' "$passed"
 		((known_failures == 0)) || printf ', %d failed as listed' "$known_failures"
 		((skips == 0)) || printf ', %d skipped' "$skips"

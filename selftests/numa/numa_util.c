@@ -182,7 +182,7 @@ int numa_nr_both(const struct numa_nodes *n)
 	return nr;
 }
 
-int numa_distance(int from, int to)
+int numa_distances(int from, int *distance)
 {
 	struct nodemask online;
 	char path[64], buf[8192], *p = buf, *end;
@@ -193,20 +193,18 @@ int numa_distance(int from, int to)
 	if (file_read(path, buf, sizeof(buf)))
 		return -1;
 	/* one number for each node that is online */
-	for (int i = 0; i <= to; i++) {
-		long distance;
-
+	for (int i = 0; i < NUMA_MAX_NODES; i++) {
+		distance[i] = -1;
 		if (!nodemask_isset(&online, i))
 			continue;
-		distance = strtol(p, &end, 10);
-		if (end == p)
-			break;
+		distance[i] = strtol(p, &end, 10);
+		if (end == p) {
+			errno = EINVAL;
+			return -1;
+		}
 		p = end;
-		if (i == to)
-			return distance;
 	}
-	errno = ENODEV;
-	return -1;
+	return 0;
 }
 
 int numa_node_with_both(const struct numa_nodes *n, int not)
@@ -602,7 +600,7 @@ long smaps_kb(void *addr, size_t len, const char *field)
 	if (!f)
 		return -1;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+		if (!isupper(*line) && sscanf(line, "%lx-%lx ", &start, &end) == 2)
 			inside = start >= first && start - first < len;
 		else if (inside && !strncmp(line, field, field_len) &&
 			 sscanf(line + field_len, ": %lu kB", &kb) == 1)

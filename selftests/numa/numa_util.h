@@ -111,8 +111,8 @@ int numa_run_on(const struct numa_nodes *n, int node);
 /* Number of nodes that have memory and CPUs */
 int numa_nr_both(const struct numa_nodes *n);
 
-/* node_distance() of the kernel */
-int numa_distance(int from, int to);
+/* Distances of @from to all nodes into distance[NUMA_MAX_NODES], -1 if not online */
+int numa_distances(int from, int *distance);
 
 /* The system calls. A NULL mask passes a NULL pointer and maxnode 0. */
 long sys_set_mempolicy(int mode, const struct nodemask *m);

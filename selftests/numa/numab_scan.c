@@ -45,14 +45,14 @@ static const struct numab_knobs fast = {
 
 /* Kinds of memory, besides private anonymous */
 enum {
-	HUGE	= 1 << 0,	/* transparent huge pages, otherwise base pages */
-	SHARED	= 1 << 1,
-	LOCKED	= 1 << 2,
-	RDONLY	= 1 << 3,	/* after it was filled */
-	NOACCESS = 1 << 4,	/* likewise */
-	FORKED	= 1 << 5,	/* a child has it too, copy on write */
-	TASK	= 1 << 6,	/* the policy is the task's, not the VMA's */
-	SCANNED	= 1 << 7,	/* is faulted on, though it stays */
+	HUGE		= 0x01,	/* transparent huge pages, otherwise base pages */
+	SHARED		= 0x02,
+	LOCKED		= 0x04,
+	RDONLY		= 0x08,	/* after it was filled */
+	NOACCESS	= 0x10,	/* likewise */
+	FORKED		= 0x20,	/* a child has it too, copy on write */
+	TASK		= 0x40,	/* the policy is the task's, not the VMA's */
+	SCANNED		= 0x80,	/* is faulted on, though it stays */
 };
 
 /* A policy is for the far node, the touching CPU's ("near"), or both */
@@ -282,12 +282,13 @@ static void policy_set(struct __test_metadata *_metadata, const struct env *e,
 {
 	struct nodemask mask = policy_nodes(e, m->nodes);
 	struct nodemask *nodes = m->nodes == NONE ? NULL : &mask;
+	long ret;
 
-	if (m->flags & TASK) {
-		ASSERT_EQ(0, sys_set_mempolicy(m->mode, nodes));
-	} else {
-		ASSERT_EQ(0, sys_mbind(b->addr, b->len, m->mode, nodes, 0));
-	}
+	if (m->flags & TASK)
+		ret = sys_set_mempolicy(m->mode, nodes);
+	else
+		ret = sys_mbind(b->addr, b->len, m->mode, nodes, 0);
+	ASSERT_EQ(0, ret);
 }
 
 /* What numa_maps calls the policy, mpol_to_str() */
@@ -375,14 +376,18 @@ FIXTURE_VARIANT_ADD(fetched, base_pages) { };
 FIXTURE_VARIANT_ADD(fetched, huge_pages) { .memory.flags = HUGE };
 FIXTURE_VARIANT_ADD(fetched, shared) { .memory.flags = SHARED };
 FIXTURE_VARIANT_ADD(fetched, mlocked) { .memory.flags = LOCKED };
+
 /* only file mappings are exempt when read-only */
 FIXTURE_VARIANT_ADD(fetched, read_only) { .memory.flags = RDONLY };
+
 FIXTURE_VARIANT_ADD(fetched, bind_balancing) {
 	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
 };
+
 FIXTURE_VARIANT_ADD(fetched, preferred_many_balancing) {
 	.memory = { 0, MPOL_PREFERRED_MANY | MPOL_F_NUMA_BALANCING, BOTH },
 };
+
 FIXTURE_VARIANT_ADD(fetched, task_bind_balancing) {
 	.memory = { TASK, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
 };
@@ -483,21 +488,27 @@ FIXTURE_VARIANT_ADD(left, bind_both) { .memory = { 0, MPOL_BIND, BOTH } };
 FIXTURE_VARIANT_ADD(left, preferred) { .memory = { 0, MPOL_PREFERRED, FAR } };
 FIXTURE_VARIANT_ADD(left, preferred_many) { .memory = { 0, MPOL_PREFERRED_MANY, BOTH } };
 FIXTURE_VARIANT_ADD(left, interleave) { .memory = { 0, MPOL_INTERLEAVE, BOTH } };
+
 FIXTURE_VARIANT_ADD(left, weighted_interleave) {
 	.memory = { 0, MPOL_WEIGHTED_INTERLEAVE, BOTH },
 };
+
 FIXTURE_VARIANT_ADD(left, local) { .memory = { 0, MPOL_LOCAL, NONE } };
 FIXTURE_VARIANT_ADD(left, task_bind) { .memory = { TASK, MPOL_BIND, FAR } };
 FIXTURE_VARIANT_ADD(left, bind_shared) { .memory = { SHARED, MPOL_BIND, FAR } };
 FIXTURE_VARIANT_ADD(left, bind_huge) { .memory = { HUGE, MPOL_BIND, FAR } };
+
 /* mpol_misplaced(): balanced, but not beyond the mask */
 FIXTURE_VARIANT_ADD(left, outside_mask) {
 	.memory = { SCANNED, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR },
 };
+
 /* task_numa_work(): read-only file mappings; shared anonymous memory is a file */
 FIXTURE_VARIANT_ADD(left, file_read_only) { .memory.flags = SHARED | RDONLY };
+
 /* task_numa_work(): VMAs without access */
 FIXTURE_VARIANT_ADD(left, prot_none) { .memory.flags = NOACCESS };
+
 /* folio_can_map_prot_numa(): pages shared for copy on write */
 FIXTURE_VARIANT_ADD(left, copy_on_write) { .memory.flags = FORKED };
 
@@ -569,6 +580,7 @@ FIXTURE_VARIANT(off)
 
 FIXTURE_VARIANT_ADD(off, base_pages) { };
 FIXTURE_VARIANT_ADD(off, huge_pages) { .memory.flags = HUGE };
+
 FIXTURE_VARIANT_ADD(off, bind_balancing) {
 	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
 };

@@ -28,12 +28,12 @@ static const char * const mode_names[] = {
 	[MPOL_WEIGHTED_INTERLEAVE] = "weighted interleave",
 };
 
-/* One for all tests: each of them is a process that enters it and stays */
+/* One for all tests, see main() */
 static struct cpuset cpuset;
 static int cpuset_error;
 
 struct env {
-	int nr, node[MAX_NODES];	/* nodes with memory */
+	int nr, node[MAX_NODES];	/* the first nodes with memory */
 };
 
 /* A policy as the plain model has it */
@@ -191,32 +191,67 @@ static void set_mems(struct __test_metadata *_metadata, const struct nodemask *m
 	ASSERT_TRUE(nodemask_equal(mems, &seen));
 }
 
+/* Small pages, and a page without access behind them: never merged with another area */
 static char *map_area(void)
 {
-	char *p = mmap(NULL, AREA_PAGES * page_size(), PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	size_t len = AREA_PAGES * page_size();
+	char *p = mmap(NULL, len + page_size(), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (p != MAP_FAILED)
-		madvise(p, AREA_PAGES * page_size(), MADV_NOHUGEPAGE);
+	if (p == MAP_FAILED || mprotect(p, len, PROT_READ | PROT_WRITE))
+		return MAP_FAILED;
+	madvise(p, len, MADV_NOHUGEPAGE);
 	return p;
+}
+
+/* A policy under test, and an area that is subject to it */
+struct subject {
+	struct model p;
+	char *area;
+	bool vma;		/* a policy of the area, or the task's */
+};
+
+static void subject_new(struct __test_metadata *_metadata, struct subject *s,
+			const struct env *env, const struct nodemask *mems, bool vma,
+			int mode, int flags, unsigned int bits)
+{
+	struct nodemask user = user_mask(env, mode, flags, bits);
+
+	s->p = model_new(mode, flags, &user, mems);
+	s->vma = vma;
+	s->area = map_area();
+	ASSERT_NE(MAP_FAILED, s->area);
+	ASSERT_EQ(0, vma ? sys_mbind(s->area, AREA_PAGES * page_size(), mode | flags, &user, 0) :
+			   sys_set_mempolicy(mode | flags, &user));
+}
+
+/* The policy as get_mempolicy() reports it, but for a nodemask that is the user's */
+static void expect_reported(struct __test_metadata *_metadata, const struct subject *s)
+{
+	struct nodemask seen;
+	int mode;
+
+	ASSERT_EQ(0, sys_get_mempolicy(&mode, &seen, s->vma ? s->area : NULL,
+				       s->vma ? MPOL_F_ADDR : 0));
+	EXPECT_EQ(s->p.mode | s->p.flags, mode);
+	if (!s->p.flags) {
+		EXPECT_MASK(s->p.nodes, seen);
+	}
 }
 
 /*
  * numa_maps shows the nodes in effect. This is true of a task policy as well: it
  * stands at every VMA that has none of its own.
  */
-static void expect_in_effect(struct __test_metadata *_metadata, char *area,
-			     const struct model *p)
+static void expect_in_effect(struct __test_metadata *_metadata, const struct subject *s,
+			     const struct numa_maps *nm)
 {
-	struct numa_maps nm;
 	char want[256];
 
-	snprintf(want, sizeof(want), "%s%s%s%s", mode_names[p->mode],
-		 p->flags & MPOL_F_STATIC_NODES ? "=static" :
-		 p->flags & MPOL_F_RELATIVE_NODES ? "=relative" : "",
-		 weight(&p->nodes) ? ":" : "", nodemask_str(&p->nodes));
-	ASSERT_EQ(0, numa_maps_get(area, &nm));
-	EXPECT_STREQ(want, nm.policy);
+	snprintf(want, sizeof(want), "%s%s%s%s", mode_names[s->p.mode],
+		 s->p.flags & MPOL_F_STATIC_NODES ? "=static" :
+		 s->p.flags & MPOL_F_RELATIVE_NODES ? "=relative" : "",
+		 weight(&s->p.nodes) ? ":" : "", nodemask_str(&s->p.nodes));
+	EXPECT_STREQ(want, nm->policy);
 }
 
 /*
@@ -224,35 +259,71 @@ static void expect_in_effect(struct __test_metadata *_metadata, char *area,
  * of BIND and INTERLEAVE are always allowed), and if it allows none of them, from
  * those that it does allow. Interleaving uses each of its nodes.
  */
-static void expect_placement(struct __test_metadata *_metadata, char *area,
-			     const struct model *p)
+static void expect_placement(struct __test_metadata *_metadata, const struct subject *s,
+			     const struct numa_maps *nm)
 {
-	static unsigned long count[NUMA_MAX_NODES], maps[NUMA_MAX_NODES];
-	struct nodemask ok = intersection(&p->nodes, &p->mems);
-	size_t len = AREA_PAGES * page_size();
+	struct nodemask ok = intersection(&s->p.nodes, &s->p.mems);
+	static unsigned long count[NUMA_MAX_NODES];
 	long inside = 0;
 
 	if (!weight(&ok))
-		ok = p->mems;
-	for (size_t off = 0; off < len; off += page_size())
-		area[off] = 1;
-	ASSERT_EQ(AREA_PAGES, page_nodes(area, len, page_size(), count));
-	ASSERT_EQ(AREA_PAGES, numa_maps_nodes(area, len, maps));
-	EXPECT_EQ(0, memcmp(count, maps, sizeof(count)));
+		ok = s->p.mems;
+	ASSERT_EQ(AREA_PAGES, page_nodes(s->area, AREA_PAGES * page_size(), page_size(), count));
+	EXPECT_EQ(0, memcmp(count, nm->node, sizeof(count)));
 	for (int i = 0; i < nr_ids; i++) {
 		if (!nodemask_isset(&ok, i))
 			continue;
 		inside += count[i];
-		if (p->mode == MPOL_INTERLEAVE) {
+		if (s->p.mode == MPOL_INTERLEAVE) {
 			EXPECT_LE(1, count[i]);
 		}
 	}
 	EXPECT_EQ(AREA_PAGES, inside);
-	/* the next time they are new again, and the cpuset has nothing to move */
-	ASSERT_EQ(0, madvise(area, len, MADV_DONTNEED));
 }
 
-static void enter(struct __test_metadata *_metadata, struct env *env)
+/* Change cpuset.mems, and compare all subjects with their models */
+static void step(struct __test_metadata *_metadata, const struct env *env,
+		 struct subject *subjects, int nr, unsigned int bits)
+{
+	struct nodemask mems = pick(env, bits);
+	static struct numa_maps nm;
+	char line[4096];
+	int found = 0;
+	FILE *f;
+
+	set_mems(_metadata, &mems);
+	for (struct subject *s = subjects; s < subjects + nr; s++) {
+		model_rebind(&s->p, &mems);
+		for (int i = 0; i < AREA_PAGES; i++)
+			s->area[i * page_size()] = 1;
+		expect_reported(_metadata, s);
+	}
+
+	/* once for all subjects: most of the time goes into reading it */
+	f = fopen("/proc/self/numa_maps", "re");
+	ASSERT_NE(NULL, f);
+	while (fgets(line, sizeof(line), f)) {
+		char *start = (char *)strtoul(line, NULL, 16);
+
+		for (struct subject *s = subjects; s < subjects + nr; s++) {
+			if (s->area != start)
+				continue;
+			found++;
+			ASSERT_EQ(0, numa_maps_parse(line, &nm));
+			expect_in_effect(_metadata, s, &nm);
+			expect_placement(_metadata, s, &nm);
+		}
+	}
+	fclose(f);
+	ASSERT_EQ(nr, found);
+
+	/* the next time they are new again, and the cpuset has nothing to move */
+	for (struct subject *s = subjects; s < subjects + nr; s++) {
+		ASSERT_EQ(0, madvise(s->area, AREA_PAGES * page_size(), MADV_DONTNEED));
+	}
+}
+
+static void setup(struct __test_metadata *_metadata, struct env *env)
 {
 	struct numa_nodes nodes;
 	struct nodemask first;
@@ -269,13 +340,8 @@ static void enter(struct __test_metadata *_metadata, struct env *env)
 		if (nodes.mem[i] >= nr_ids)
 			nr_ids = nodes.mem[i] + 1;
 	}
-	/*
-	 * Not all nodes: a task that comes into a v2 cpuset with the nodes of its
-	 * parent keeps the mems_allowed that it has, which may be more than that.
-	 */
-	first = pick(env, 1);
-	ASSERT_EQ(0, cpuset_set_mems(&cpuset, &first));
-	ASSERT_EQ(0, cpuset_enter(&cpuset));
+	first = pick(env, 0x1);
+	set_mems(_metadata, &first);
 }
 
 /*
@@ -310,10 +376,9 @@ REBIND_VARIANTS(weighted_interleave, MPOL_WEIGHTED_INTERLEAVE);
 
 FIXTURE_SETUP(rebind)
 {
-	enter(_metadata, &self->env);
+	setup(_metadata, &self->env);
 }
 
-/* The cpuset outlives the test, and what is in it does not: see main() */
 FIXTURE_TEARDOWN(rebind)
 {
 }
@@ -349,8 +414,7 @@ TEST_F(rebind, keeps_user_nodemask)
 }
 
 /*
- * The nodes that a policy is in effect for. One policy is that of the task and of
- * a VMA at the same time.
+ * The nodes that a policy is in effect for.
  *
  * No flag: BIND and both INTERLEAVEs are remapped; PREFERRED and PREFERRED_MANY
  * are, deliberately, not; LOCAL has nothing to remap.
@@ -384,7 +448,7 @@ FIXTURE_VARIANT_ADD(rebind_nodes, local) { .mode = MPOL_LOCAL };
 
 FIXTURE_SETUP(rebind_nodes)
 {
-	enter(_metadata, &self->env);
+	setup(_metadata, &self->env);
 }
 
 FIXTURE_TEARDOWN(rebind_nodes)
@@ -392,69 +456,105 @@ FIXTURE_TEARDOWN(rebind_nodes)
 }
 
 /*
- * Made while the first node alone is allowed, for the first and the last, and made
- * while all are, for the second; then cpuset.mems changes, and at every step the
- * policy is what the model says.
+ * A policy of a VMA and the same of the task, for the second and the third node.
+ * The first node is always allowed, so that the cpuset has few pages to move.
  */
 TEST_F(rebind_nodes, follow_cpuset)
 {
-	static const struct {
-		unsigned int user, mems[5];
-	} walks[] = {
-		{ 0x9, { 0x1, 0xf, 0x3, 0x1, 0xf } },
-		{ 0x2, { 0xf, 0x5, 0xf, 0x1, 0xe } },
-	};
-	int mode = variant->mode | variant->flags, seen_mode;
-	char *area = map_area(), *task_area = map_area();
-	struct nodemask user, mems, seen;
-	struct model p;
+	static const unsigned int steps[] = { 0x5, 0xf, 0x1 };
+	struct nodemask mems = pick(&self->env, 0xf);
+	struct subject s[2];
 
-	ASSERT_NE(MAP_FAILED, area);
-	ASSERT_NE(MAP_FAILED, task_area);
-	for (size_t w = 0; w < ARRAY_SIZE(walks); w++) {
-		user = user_mask(&self->env, variant->mode, variant->flags, walks[w].user);
-		mems = pick(&self->env, walks[w].mems[0]);
-		p = model_new(variant->mode, variant->flags, &user, &mems);
-		set_mems(_metadata, &mems);
-		ASSERT_EQ(0, sys_mbind(area, AREA_PAGES * page_size(), mode, &user, 0));
-		ASSERT_EQ(0, sys_set_mempolicy(mode, &user));
-
-		for (size_t i = 0; i < ARRAY_SIZE(walks[w].mems); i++) {
-			mems = pick(&self->env, walks[w].mems[i]);
-			set_mems(_metadata, &mems);
-			model_rebind(&p, &mems);
-			expect_in_effect(_metadata, area, &p);
-			expect_in_effect(_metadata, task_area, &p);
-			expect_placement(_metadata, area, &p);
-			expect_placement(_metadata, task_area, &p);
-			if (variant->flags)
-				continue;
-			ASSERT_EQ(0, sys_get_mempolicy(&seen_mode, &seen, area, MPOL_F_ADDR));
-			EXPECT_EQ(mode, seen_mode);
-			EXPECT_MASK(p.nodes, seen);
-			ASSERT_EQ(0, sys_get_mempolicy(&seen_mode, &seen, NULL, 0));
-			EXPECT_EQ(mode, seen_mode);
-			EXPECT_MASK(p.nodes, seen);
-		}
-	}
-}
-
-static void remove_cpuset(void)
-{
-	if (cpuset_remove(&cpuset))
-		ksft_print_msg("the cpuset could not be removed: %s\n", strerror(errno));
+	set_mems(_metadata, &mems);
+	for (int vma = 0; vma < 2; vma++)
+		subject_new(_metadata, &s[vma], &self->env, &mems, vma, variant->mode,
+			    variant->flags, 0x6);
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		step(_metadata, &self->env, s, ARRAY_SIZE(s), steps[i]);
 }
 
 /*
- * The parent of all tests makes the cpuset and removes it, so it goes even if a
- * test is killed. That it is made once and not for each test saves most of the
- * time. test_harness_run() ends with exit().
+ * VMAs with every policy there is, for the first and the last node but made while
+ * the first alone is allowed, and for the second made while all are; then one set
+ * of nodes after the other, also sets that have no node in common.
+ */
+FIXTURE(rebind_vmas)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(rebind_vmas)
+{
+	setup(_metadata, &self->env);
+}
+
+FIXTURE_TEARDOWN(rebind_vmas)
+{
+}
+
+TEST_F(rebind_vmas, follow_cpuset)
+{
+	static const struct {
+		unsigned int mems, user;
+	} made[] = {
+		{ 0x1, 0x9 },
+		{ 0xf, 0x2 },
+	};
+	static const unsigned int steps[] = { 0xf, 0x5, 0xa, 0x1 };
+	static const int flags[] = { 0, MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES };
+	static struct subject s[ARRAY_SIZE(made) * MPOL_MAX * ARRAY_SIZE(flags)];
+	int nr = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++) {
+		struct nodemask mems = pick(&self->env, made[i].mems);
+
+		set_mems(_metadata, &mems);
+		for (int n = 0; n < nr; n++)
+			model_rebind(&s[n].p, &mems);
+		for (int mode = MPOL_PREFERRED; mode <= MPOL_WEIGHTED_INTERLEAVE; mode++)
+			for (size_t f = 0; f < (mode == MPOL_LOCAL ? 1 : ARRAY_SIZE(flags)); f++)
+				subject_new(_metadata, &s[nr++], &self->env, &mems, true, mode,
+					    flags[f], made[i].user);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++)
+		step(_metadata, &self->env, s, nr, steps[i]);
+}
+
+/*
+ * The tests run in a child that is in the cpuset, and are in it from the start:
+ * going there anew for each would take most of the time. The child does not leave
+ * it, it ends; and the cpuset goes even if the child is killed.
  */
 int main(int argc, char **argv)
 {
-	if (cpuset_create(&cpuset))
+	struct numa_nodes nodes;
+	struct nodemask first;
+	pid_t pid;
+	int status;
+
+	if (numa_nodes_get(&nodes) || nodes.nr_mem < 2 || geteuid())
+		return test_harness_run(argc, argv);	/* all tests say why not */
+
+	first = NODEMASK(nodes.mem[0]);
+	if (cpuset_create(&cpuset)) {
 		cpuset_error = errno;
-	else
-		atexit(remove_cpuset);
-	return test_harness_run(argc, argv);
+		return test_harness_run(argc, argv);
+	}
+	pid = fork();
+	if (!pid) {
+		/*
+		 * Not all nodes: a task that comes into a v2 cpuset with the nodes
+		 * of its parent keeps its mems_allowed, which may be more than that.
+		 */
+		if (cpuset_set_mems(&cpuset, &first) || cpuset_enter(&cpuset))
+			cpuset_error = errno;
+		return test_harness_run(argc, argv);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		status = -1;
+	if (cpuset_remove(&cpuset)) {
+		ksft_print_msg("the cpuset could not be removed: %s\n", strerror(errno));
+		return KSFT_FAIL;
+	}
+	return status != -1 && WIFEXITED(status) ? WEXITSTATUS(status) : KSFT_FAIL;
 }

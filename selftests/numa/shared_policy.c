@@ -337,18 +337,6 @@ TEST_F(shared_policy, exact_range_two_vmas)
 	EXPECT_STREQ("BAAB", placement(self, self->x, NR_BLOCKS));
 }
 
-/* exact_range_merge_prev between processes: the child has changed block 0 */
-TEST_F(shared_policy, exact_range_two_processes)
-{
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, 1, self->a));
-	IN_CHILD(ASSERT_EQ(0, bind_blocks(self, self->x, 0, 1, self->b)));
-	ASSERT_STREQ("B...", policies(self, self->x, NR_BLOCKS));
-
-	ASSERT_EQ(0, bind_blocks(self, self->x, 1, 1, self->a));
-	EXPECT_STREQ("BA..", policies(self, self->x, NR_BLOCKS));
-	EXPECT_STREQ("BAAA", placement(self, self->x, NR_BLOCKS));
-}
-
 /*
  * (B) mbind() of a shared object takes effect whatever the VMA remembers.
  *
@@ -379,21 +367,6 @@ TEST_F(shared_policy, stale_cache_default)
 	EXPECT_STREQ("....", policies(self, self->x, NR_BLOCKS));
 	EXPECT_STREQ("....", policies(self, self->y, NR_BLOCKS));
 	EXPECT_STREQ("AAAA", placement(self, self->x, NR_BLOCKS));
-}
-
-/* As a rule that mapping is a new one, and the one that set the policy is gone */
-TEST_F(shared_policy, stale_cache_default_new_mapping)
-{
-	char *z;
-
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->b));
-	ASSERT_EQ(0, munmap(self->x, self->size));
-	z = map_blocks(self, 0, NR_BLOCKS);
-	ASSERT_NE(MAP_FAILED, z);
-
-	ASSERT_EQ(0, bind_blocks(self, z, 0, NR_BLOCKS, NONE));
-	EXPECT_STREQ("....", policies(self, z, NR_BLOCKS));
-	EXPECT_STREQ("AAAA", placement(self, z, NR_BLOCKS));
 }
 
 /* Part of a VMA: what was asked for is set, wherever it lies in the VMA */
@@ -434,18 +407,6 @@ TEST_F(shared_policy, stale_cache_two_vmas)
 	EXPECT_STREQ("BBBB", placement(self, self->y, NR_BLOCKS));
 }
 
-/* The change that the VMA does not know of was made by another process */
-TEST_F(shared_policy, stale_cache_two_processes)
-{
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->b));
-	IN_CHILD(ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->a)));
-	ASSERT_STREQ("AAAA", policies(self, self->x, NR_BLOCKS));
-
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->b));
-	EXPECT_STREQ("BBBB", policies(self, self->x, NR_BLOCKS));
-	EXPECT_STREQ("BBBB", placement(self, self->x, NR_BLOCKS));
-}
-
 /*
  * What both properties must leave as it is.
  */
@@ -468,7 +429,10 @@ TEST_F(shared_policy, two_mappings)
 	EXPECT_STREQ("BBBB", placement(self, self->y, NR_BLOCKS));
 }
 
-/* A process that has the object mapped shares its policies, in both directions */
+/*
+ * A process that has the object mapped shares its policies, in both directions,
+ * and what it has set stays when it is gone.
+ */
 TEST_F(shared_policy, two_processes)
 {
 	ASSERT_EQ(0, bind_blocks(self, self->x, 0, 1, self->b));
@@ -493,14 +457,6 @@ TEST_F(shared_policy, survives_munmap)
 	ASSERT_NE(MAP_FAILED, z);
 	EXPECT_STREQ("BB..", policies(self, z, NR_BLOCKS));
 	EXPECT_STREQ("BBAA", placement(self, z, NR_BLOCKS));
-}
-
-/* ... and when the process that set it is gone */
-TEST_F(shared_policy, survives_exit)
-{
-	IN_CHILD(ASSERT_EQ(0, bind_blocks(self, self->x, 2, 2, self->b)));
-	EXPECT_STREQ("..BB", policies(self, self->x, NR_BLOCKS));
-	EXPECT_STREQ("AABB", placement(self, self->x, NR_BLOCKS));
 }
 
 /* The task policy counts only where the object has none, before and after */
@@ -537,22 +493,21 @@ TEST_F(shared_policy, other_offset)
 	EXPECT_STREQ("BA", placement(self, z, 2));
 }
 
-/* MPOL_DEFAULT takes the policy out of the object: the task policy counts again */
+/*
+ * MPOL_DEFAULT takes the policy out of the object, so that the task policy counts
+ * again, at first for a part: shared_policy_replace() cuts one range into two.
+ */
 TEST_F(shared_policy, default_removes)
-{
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->b));
-	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, NONE));
-	EXPECT_STREQ("....", policies(self, self->y, NR_BLOCKS));
-	EXPECT_STREQ("AAAA", placement(self, self->x, NR_BLOCKS));
-}
-
-/* ... of any part of it: shared_policy_replace() cuts one range into two */
-TEST_F(shared_policy, default_removes_part)
 {
 	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, self->b));
 	ASSERT_EQ(0, bind_blocks(self, self->x, 1, 1, NONE));
 	EXPECT_STREQ("B.BB", policies(self, self->y, NR_BLOCKS));
 	EXPECT_STREQ("BABB", placement(self, self->x, NR_BLOCKS));
+
+	ASSERT_EQ(0, bind_blocks(self, self->x, 0, NR_BLOCKS, NONE));
+	EXPECT_STREQ("....", policies(self, self->y, NR_BLOCKS));
+	ASSERT_EQ(0, madvise(self->x, self->size, MADV_REMOVE));
+	EXPECT_STREQ("AAAA", placement(self, self->x, NR_BLOCKS));
 }
 
 /*

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Print every target and every variable, with default and accepted values.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+main() {
+	cat <<-END
+		Targets
+		  make, make run     tools, fetch, apply, build, kselftests, guest, verdict
+		  make check         all that CI asserts; last line "N passed, N failed, N skipped"
+		  make check-fast    its part without guests and kernel builds
+		  make fetch         get the base's source into a git tree below O
+		  make apply         put the patches on it, branch numa
+		  make refresh       store branch numa as patches/BASE
+		  make config        configure KERNEL from config/kernel; menuconfig to edit it
+		  make build         build KERNEL
+		  make kernel-path   print the path of KERNEL's bzImage and nothing else
+		  make initramfs     build the kselftests and pack the guest's initramfs
+		  make shell         a guest with a shell: busybox, numactl, the tests
+		  make gdb           a guest that waits for gdb; prints what to type
+		  make doctor        what to paste into a bug report
+		  make clean         remove what was built (the source tree, results/ and dl/ stay)
+		  make distclean     remove build/, results/ and dl/ (refuses to lose commits of yours)
+		  make help          this text
+
+		Variables             default      accepted
+		  KERNEL              patched      base, patched, debug, or a path to a bzImage
+		  TOPO                4node        $(names_in "$top/config/topology" .conf), or a path to a file
+		  TESTS               all          names of kselftests, "rebind numa_maps"
+		  SEED                1            0 to 999999999: what varies a deterministic guest
+		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
+		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)
+		  BASE                v7.3         $(names_in "$top/config/base" .conf)
+		  KDIR                none         your own git tree of Linux instead of the fetched one
+		  O                   build        directory for the source tree and everything built
+		  JOBS                $(nproc) (CPUs)     1 or more, for builds
+		  V                   0            0, 1: commands, and a line for each subtest
+		More: scripts/NAME.sh -h, README.md, Documentation/
+	END
+}
+
+main "$@"

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Each patch by itself: checkpatch --strict, a proof, no sign-off.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/../lib.sh"
+. "$here/../series.sh"
+. "$here/../expected.sh"
+
+main() {
+	local name bad=0 count=0 names words
+	names=$(series_names)
+	expected_failures >/dev/null
+	tmp=$(mktemp)
+	trap 'rm -f "$tmp"' EXIT
+	words=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
+	[[ -f $words ]] || die "codespell has no dictionary: $words"
+	cd "$top"
+	for name in $names; do
+		count=$((count + 1))
+		if grep -qE '^(Signed-off-by|Assisted-by|Co-developed-by):' "$patches/$name"; then
+			echo "patches/$BASE/$name: sign-offs are left to the person who sends it"
+			bad=$((bad + 1))
+		fi
+		# checkpatch reads .checkpatch.conf here and spells by the tree's word list
+		if ! perl "$tree/scripts/checkpatch.pl" --root="$tree" --strict --codespell --codespellfile="$words" \
+			--no-summary --terse --show-types "$patches/$name" >"$tmp" 2>&1; then
+			cat "$tmp"
+			bad=$((bad + 1))
+		fi
+	done
+	printf '%d patches, %d complaints\n' "$count" "$bad"
+	((count > 0 && bad == 0))
+}
+
+main "$@"

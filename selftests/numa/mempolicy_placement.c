@@ -1,0 +1,989 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Where pages go: each mode of section "Components of Memory Policies" in
+ * Documentation/admin-guide/mm/numa_memory_policy.rst, as task policy and as VMA
+ * policy, for anonymous and shared memory, small pages and THPs.
+ *
+ * Nodes have plenty of free memory, so that nothing but the policy decides, and the
+ * place of every page is known beforehand. It is asked of move_pages(), and what
+ * numa_maps shows must be the same. Only "the nearest of these nodes" can leave a
+ * choice, see nearest().
+ */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include "numa_util.h"
+#include "kselftest_harness.h"
+
+#ifndef SYS_set_mempolicy_home_node
+#define SYS_set_mempolicy_home_node	450
+#endif
+
+#define WEIGHTS		"/sys/kernel/mm/mempolicy/weighted_interleave/"
+#define MAX_PAGES	32
+
+/* One letter more than a node and a space need */
+#define TEXT_SIZE	(MAX_PAGES * 6)
+
+/* What the tests share, embedded in each fixture */
+struct machine {
+	struct numa_nodes nodes;
+	struct nodemask memory;
+	long balancing;
+	int thp;
+	bool weights_changed, weights_auto;
+	long weight[NUMA_MAX_NODES];	/* by node */
+	long old_weight[NUMA_MAX_NODES];
+};
+
+/* A mapping whose pages have not been touched */
+struct region {
+	char *p, *reserved;
+	size_t page, size, reserved_size;
+	int nr, fd;
+	bool huge;
+	unsigned long bias;	/* interleave index of the first page */
+};
+
+static const char *weight_file(int node)
+{
+	static char path[96];
+
+	snprintf(path, sizeof(path), WEIGHTS "node%d", node);
+	return path;
+}
+
+static int machine_get(struct machine *m)
+{
+	char text[16];
+
+	m->balancing = m->thp = -1;
+	if (numa_nodes_get(&m->nodes))
+		return -1;
+	for (int i = 0; i < m->nodes.nr_mem; i++) {
+		int node = m->nodes.mem[i];
+
+		nodemask_set(&m->memory, node);
+		if (file_read_long(weight_file(node), &m->weight[node]))
+			m->weight[node] = 1;
+		m->old_weight[node] = m->weight[node];
+	}
+	m->weights_auto = !file_read(WEIGHTS "auto", text, sizeof(text)) && !strcmp(text, "true");
+	return 0;
+}
+
+/* The last step of a setup: from here on there is a teardown */
+static void machine_prepare(struct machine *m, bool thp)
+{
+	m->thp = thp ? thp_on() : -1;
+	m->balancing = numa_balancing_off();
+}
+
+static void machine_restore(struct machine *m)
+{
+	numa_balancing_restore(m->balancing);
+	thp_restore(m->thp);
+	if (!m->weights_changed)
+		return;
+	for (int i = 0; i < m->nodes.nr_mem; i++) {
+		int node = m->nodes.mem[i];
+
+		if (m->weight[node] != m->old_weight[node])
+			file_write_long(weight_file(node), m->old_weight[node]);
+	}
+	/* where firmware has told no bandwidths the kernel refuses; nothing depends on it */
+	if (m->weights_auto)
+		file_write(WEIGHTS "auto", "true");
+}
+
+/* Each change waits for a grace period, so there is none without need */
+static int set_weight(struct machine *m, int node, long weight)
+{
+	if (weight == m->weight[node])
+		return 0;
+	m->weights_changed = true;
+	m->weight[node] = weight;
+	return file_write_long(weight_file(node), weight);
+}
+
+/*
+ * The nodes of @mask that an allocation on @from may get its page from if all of
+ * them have free memory. @from itself if it is one of them, else the nearest.
+ * find_next_best_node() adds up to 2 to a distance (a lower node number, CPUs) and
+ * takes turns in a draw, so nodes that are so close together are all allowed.
+ */
+static struct nodemask nearest(const struct machine *m, int from, const struct nodemask *mask)
+{
+	int best = INT32_MAX, distance[NUMA_MAX_NODES];
+	struct nodemask result = { };
+
+	if (nodemask_isset(mask, from) && nodemask_isset(&m->memory, from))
+		return NODEMASK(from);
+	if (numa_distances(from, distance))
+		return result;
+	for (int i = 0; i < m->nodes.nr_mem; i++) {
+		int node = m->nodes.mem[i];
+
+		if (nodemask_isset(mask, node) && distance[node] < best)
+			best = distance[node];
+	}
+	for (int i = 0; i < m->nodes.nr_mem; i++) {
+		int node = m->nodes.mem[i];
+
+		if (nodemask_isset(mask, node) && distance[node] <= best + 2)
+			nodemask_set(&result, node);
+	}
+	return result;
+}
+
+static void region_free(struct region *r)
+{
+	if (r->reserved)
+		munmap(r->reserved, r->reserved_size);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = -1;
+	r->reserved = NULL;
+}
+
+/* @nr pages of shared or anonymous memory, small or THPs; "" or what went wrong */
+static const char *region_get(struct region *r, bool shared, bool huge, int nr)
+{
+	struct stat st;
+
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+	r->nr = nr;
+	r->huge = huge;
+	r->page = huge ? thp_size() : page_size();
+	r->size = nr * r->page;
+	if (shared) {
+		/* memfd_create() has no THPs unless the administrator wants them */
+		r->fd = huge ? file_in_new_fs("tmpfs", "huge", "always") :
+			       memfd_create("object", MFD_CLOEXEC);
+		if (r->fd < 0 || ftruncate(r->fd, r->size) || fstat(r->fd, &st))
+			return "no file";
+	}
+	/* room to align in, and mapped to nothing on either side */
+	r->reserved_size = r->size + 2 * r->page;
+	r->reserved = mmap(NULL, r->reserved_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (r->reserved == MAP_FAILED) {
+		r->reserved = NULL;
+		return "no room";
+	}
+	r->p = r->reserved + 1;
+	r->p += -(uintptr_t)r->p & (r->page - 1);
+	if (mmap(r->p, r->size, PROT_READ | PROT_WRITE,
+		 MAP_FIXED | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS),
+		 r->fd, 0) == MAP_FAILED)
+		return "no mapping";
+	madvise(r->p, r->size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	/* shmem_get_pgoff_policy(); anonymous memory counts from address 0 */
+	r->bias = shared ? st.st_ino : (uintptr_t)r->p / r->page;
+	return "";
+}
+
+/* Touch pages [first, first + nr) of the region */
+static void region_touch(struct region *r, int first, int nr)
+{
+	for (int i = first; i < first + nr; i++)
+		*(volatile char *)(r->p + i * r->page) = 1;
+}
+
+/*
+ * Where the pages of a region are, in order: "0 1 2 0 1 2". An explanation instead
+ * if that is not what it has to be: all there, of the right size, and the same
+ * counts in numa_maps.
+ */
+static const char *region_nodes(struct region *r)
+{
+	static unsigned long asked[NUMA_MAX_NODES], shown[NUMA_MAX_NODES];
+	static char text[TEXT_SIZE];
+	long small = r->size / page_size();
+	int n = 0;
+
+	if (r->huge && smaps_kb(r->p, r->size, r->fd < 0 ? "AnonHugePages" : "ShmemPmdMapped") !=
+	    r->size / 1024)
+		return "not huge";
+	if (page_nodes(r->p, r->size, page_size(), asked) != small)
+		return "not present";
+	if (numa_maps_nodes(r->p, r->size, shown) != small || memcmp(asked, shown, sizeof(asked)))
+		return "move_pages and numa_maps disagree";
+	for (int i = 0; i < r->nr; i++)
+		n += sprintf(text + n, "%s%d", i ? " " : "", page_node(r->p + i * r->page));
+	return text;
+}
+
+/* All @nr pages are on one node, which is any of @allowed: the text of region_nodes() */
+static const char *on_one_of(const struct nodemask *allowed, int nr, const char *found)
+{
+	static char text[TEXT_SIZE];
+	int node = atoi(found), n = 0;
+
+	if (!isdigit(*found) || !nodemask_isset(allowed, node))
+		for (node = 0; node < NUMA_MAX_NODES - 1 && !nodemask_isset(allowed, node);)
+			node++;
+	for (int i = 0; i < nr; i++)
+		n += sprintf(text + n, "%s%d", i ? " " : "", node);
+	return text;
+}
+
+static const char *on_node(int node, int nr)
+{
+	struct nodemask mask = NODEMASK(node);
+
+	return on_one_of(&mask, nr, "");
+}
+
+/*
+ * Interleaving by index: page i of the region has index bias + i, and the indices go
+ * round the nodes in ascending order, @weight[node] of them at a time (NULL: one).
+ */
+static const char *interleaved(struct region *r, const struct nodemask *mask, const long *weight)
+{
+	static char text[TEXT_SIZE];
+	unsigned long total = 0;
+	int n = 0;
+
+	for (int node = 0; node < NUMA_MAX_NODES; node++)
+		if (nodemask_isset(mask, node))
+			total += weight ? weight[node] : 1;
+	for (int i = 0; i < r->nr; i++) {
+		unsigned long target = (r->bias + i) % total, width;
+		int node = 0;
+
+		for (;; node++) {
+			if (!nodemask_isset(mask, node))
+				continue;
+			width = weight ? weight[node] : 1;
+			if (target < width)
+				break;
+			target -= width;
+		}
+		n += sprintf(text + n, "%s%d", i ? " " : "", node);
+	}
+	return text;
+}
+
+/* Run @code in a child and wait for it; the child's findings count as the test's */
+#define IN_CHILD(code) do {						\
+	pid_t pid_ = fork();						\
+	int status_;							\
+									\
+	ASSERT_LE(0, pid_);						\
+	if (!pid_) {							\
+		prctl(PR_SET_PDEATHSIG, SIGKILL);			\
+		code;							\
+		_exit(0);						\
+	}								\
+	ASSERT_EQ(pid_, waitpid(pid_, &status_, 0));			\
+	ASSERT_EQ(0, status_);						\
+} while (0)
+
+/*
+ * One mode after the other. A VMA policy is set while the task policy binds to a
+ * node that the VMA policy does not lead to, so that it is seen which of the two
+ * was used.
+ */
+FIXTURE(placement)
+{
+	struct machine m;
+	struct region r;
+	int few;		/* pages that show one node */
+	int first_cpu_node;	/* index of the first CPU node to run on */
+};
+
+FIXTURE_VARIANT(placement)
+{
+	bool vma, shared, huge;
+};
+
+FIXTURE_VARIANT_ADD(placement, task_anon) { .vma = false };
+FIXTURE_VARIANT_ADD(placement, task_shmem) { .shared = true };
+FIXTURE_VARIANT_ADD(placement, task_anon_thp) { .huge = true };
+FIXTURE_VARIANT_ADD(placement, task_shmem_thp) { .shared = true, .huge = true };
+FIXTURE_VARIANT_ADD(placement, vma_anon) { .vma = true };
+FIXTURE_VARIANT_ADD(placement, vma_shmem) { .vma = true, .shared = true };
+FIXTURE_VARIANT_ADD(placement, vma_anon_thp) { .vma = true, .huge = true };
+FIXTURE_VARIANT_ADD(placement, vma_shmem_thp) { .vma = true, .shared = true, .huge = true };
+
+FIXTURE_SETUP(placement)
+{
+	NEED_ROOT();
+	ASSERT_EQ(0, machine_get(&self->m));
+	NEED_MEMORY_NODES(&self->m.nodes, 2);
+	if (variant->huge && !thp_size())
+		SKIP(return, "needs thp");
+	/* clearing THPs takes its time, so of them there are few, and from one CPU */
+	self->few = variant->huge ? 1 : 4;
+	self->first_cpu_node = variant->huge ? self->m.nodes.nr_cpu - 1 : 0;
+	self->r.fd = -1;
+	machine_prepare(&self->m, variant->huge);
+}
+
+FIXTURE_TEARDOWN_PARENT(placement)
+{
+	machine_restore(&self->m);
+}
+
+/* A node with memory that is not in @mask, or the last one there is */
+static int other_node(const struct machine *m, const struct nodemask *mask)
+{
+	for (int i = 0; i < m->nodes.nr_mem; i++)
+		if (!nodemask_isset(mask, m->nodes.mem[i]))
+			return m->nodes.mem[i];
+	return m->nodes.mem[m->nodes.nr_mem - 1];
+}
+
+/*
+ * Put @nr new pages somewhere by policy @mode with @mask, @expected to go to these
+ * nodes. Returns region_nodes(); the region remains until the next call.
+ */
+static const char *place(FIXTURE_DATA(placement) *self, const FIXTURE_VARIANT(placement) *variant,
+			 int nr, int mode, const struct nodemask *mask,
+			 const struct nodemask *expected)
+{
+	struct nodemask other = NODEMASK(other_node(&self->m, expected));
+	const char *err;
+	long ret;
+
+	region_free(&self->r);
+	err = region_get(&self->r, variant->shared, variant->huge, nr);
+	if (*err)
+		return err;
+	if (variant->vma)
+		ret = sys_set_mempolicy(MPOL_BIND, &other) ?:
+		      sys_mbind(self->r.p, self->r.size, mode, mask, 0);
+	else
+		ret = sys_set_mempolicy(mode, mask);
+	if (ret)
+		return "policy refused";
+	region_touch(&self->r, 0, nr);
+	if (sys_set_mempolicy(MPOL_DEFAULT, NULL))
+		return "default refused";
+	return region_nodes(&self->r);
+}
+
+/*
+ * "A NULL or default task policy will fall back to the system default policy",
+ * which is local allocation. "A NULL or default vma policy will fall back to the
+ * task policy."
+ */
+TEST_F(placement, default_policy)
+{
+	struct machine *m = &self->m;
+	const char *found;
+
+	for (int i = self->first_cpu_node; i < m->nodes.nr_cpu; i++) {
+		struct nodemask near = nearest(m, m->nodes.cpu[i], &m->memory);
+		struct nodemask other = NODEMASK(other_node(m, &near));
+
+		ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[i]));
+		found = place(self, variant, self->few, MPOL_DEFAULT, NULL, &near);
+		EXPECT_STREQ(on_one_of(variant->vma ? &other : &near, self->few, found), found);
+	}
+}
+
+/*
+ * Local allocation: the node of the CPU, or the nearest if that has no memory.
+ * MPOL_PREFERRED without nodes is another way to say it.
+ */
+TEST_F(placement, local)
+{
+	struct machine *m = &self->m;
+	const char *found;
+
+	for (int i = self->first_cpu_node; i < m->nodes.nr_cpu; i++) {
+		struct nodemask near = nearest(m, m->nodes.cpu[i], &m->memory);
+		int mode = i == self->first_cpu_node ? MPOL_PREFERRED : MPOL_LOCAL;
+
+		ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[i]));
+		found = place(self, variant, self->few, mode, NULL, &near);
+		EXPECT_STREQ(on_one_of(&near, self->few, found), found);
+	}
+}
+
+/*
+ * "the Preferred policy uses a single node", from wherever: of several it is the
+ * first, even if another one is the local node.
+ */
+TEST_F(placement, preferred)
+{
+	struct machine *m = &self->m;
+	struct nodemask mask = m->memory;
+
+	ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[m->nodes.nr_cpu - 1]));
+	for (int i = 0; i < (variant->huge ? 1 : m->nodes.nr_mem); i++) {
+		struct nodemask only = NODEMASK(m->nodes.mem[i]);
+
+		EXPECT_STREQ(on_node(m->nodes.mem[i], self->few),
+			     place(self, variant, self->few, MPOL_PREFERRED, &mask, &only));
+		mask = NODEMASK(m->nodes.mem[i + 1 < m->nodes.nr_mem ? i + 1 : i]);
+	}
+}
+
+/*
+ * Of several nodes these policies use the one "that is closest to the node where the
+ * allocation takes place": the local node if it may, the nearest of the others if
+ * that is left out. Of a single node they use that.
+ */
+static void closest_node(struct __test_metadata *_metadata, FIXTURE_DATA(placement) *self,
+			 const FIXTURE_VARIANT(placement) *variant, int mode)
+{
+	struct machine *m = &self->m;
+
+	for (int i = self->first_cpu_node; i < m->nodes.nr_cpu; i++) {
+		struct nodemask near, mask = m->memory;
+		const char *found;
+
+		ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[i]));
+		near = nearest(m, m->nodes.cpu[i], &mask);
+		found = place(self, variant, self->few, mode, &mask, &near);
+		EXPECT_STREQ(on_one_of(&near, self->few, found), found);
+
+		/* without the one that it was */
+		nodemask_clear(&mask);
+		for (int j = 0; j < m->nodes.nr_mem; j++)
+			if (m->nodes.mem[j] != atoi(found))
+				nodemask_set(&mask, m->nodes.mem[j]);
+		near = nearest(m, m->nodes.cpu[i], &mask);
+		found = place(self, variant, self->few, mode, &mask, &near);
+		EXPECT_STREQ(on_one_of(&near, self->few, found), found);
+	}
+	for (int i = 0; i < m->nodes.nr_mem && !variant->huge; i++) {
+		struct nodemask mask = NODEMASK(m->nodes.mem[i]);
+
+		EXPECT_STREQ(on_node(m->nodes.mem[i], self->few),
+			     place(self, variant, self->few, mode, &mask, &mask));
+	}
+}
+
+TEST_F(placement, bind)
+{
+	closest_node(_metadata, self, variant, MPOL_BIND);
+}
+
+TEST_F(placement, preferred_many)
+{
+	closest_node(_metadata, self, variant, MPOL_PREFERRED_MANY);
+}
+
+/*
+ * "Interleave mode indexes the set of nodes specified by the policy using the page
+ * offset of the faulting address [...] modulo the number of nodes": also where it is
+ * the task policy, and in units of the page that is allocated.
+ */
+TEST_F(placement, interleave)
+{
+	struct machine *m = &self->m;
+	int first = m->nodes.mem[0], last = m->nodes.mem[m->nodes.nr_mem - 1];
+	struct nodemask mask = variant->huge ? NODEMASK(first, last) : m->memory;
+	const char *found;
+
+	ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[0]));
+	found = place(self, variant, variant->huge ? 2 : MAX_PAGES, MPOL_INTERLEAVE, &mask, &mask);
+	EXPECT_STREQ(interleaved(&self->r, &mask, NULL), found);
+}
+
+/*
+ * The same in rounds of as many pages for each node as its weight is: "if nodes [0,1]
+ * are weighted [5,2], 5 pages will be allocated on node0 for every 2 pages allocated
+ * on node1". First with the weights that the system has, then with 3 for one node.
+ */
+TEST_F(placement, weighted_interleave)
+{
+	struct machine *m = &self->m;
+	int first = m->nodes.mem[0], last = m->nodes.mem[m->nodes.nr_mem - 1];
+	struct nodemask mask = variant->huge ? NODEMASK(first, last) : m->memory;
+	const char *found;
+
+	ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[0]));
+	if (!variant->huge) {
+		found = place(self, variant, MAX_PAGES, MPOL_WEIGHTED_INTERLEAVE, &mask, &mask);
+		EXPECT_STREQ(interleaved(&self->r, &mask, m->weight), found);
+	}
+	ASSERT_EQ(0, set_weight(m, first, 3));
+	ASSERT_EQ(0, set_weight(m, last, 1));
+	found = place(self, variant, variant->huge ? 4 : MAX_PAGES, MPOL_WEIGHTED_INTERLEAVE,
+		      &mask, &mask);
+	EXPECT_STREQ(interleaved(&self->r, &mask, m->weight), found);
+}
+
+/*
+ * "applies only to pages allocated after the policy is installed. Any pages already
+ * faulted in [...] remain where they were"
+ */
+TEST_F(placement, later_pages_only)
+{
+	struct machine *m = &self->m;
+	int first = m->nodes.mem[0], last = m->nodes.mem[m->nodes.nr_mem - 1];
+	struct nodemask mask[2] = { NODEMASK(last), NODEMASK(first) };
+	int half = variant->huge ? 1 : 8, n = 0;
+	char want[TEXT_SIZE];
+
+	ASSERT_EQ(0, numa_run_on(&m->nodes, m->nodes.cpu[0]));
+	ASSERT_STREQ("", region_get(&self->r, variant->shared, variant->huge, 2 * half));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, variant->vma ?
+			     sys_mbind(self->r.p, self->r.size, MPOL_BIND, &mask[i], 0) :
+			     sys_set_mempolicy(MPOL_BIND, &mask[i]));
+		region_touch(&self->r, i * half, half);
+		for (int j = 0; j < half; j++)
+			n += sprintf(want + n, "%s%d", n ? " " : "", i ? first : last);
+	}
+	EXPECT_STREQ(want, region_nodes(&self->r));
+}
+
+/* What does not depend on the kind of memory, with small anonymous pages */
+FIXTURE(details)
+{
+	struct machine m;
+	struct region r;
+	int first, last;	/* nodes with memory */
+	struct nodemask one, two;	/* their masks */
+};
+
+FIXTURE_SETUP(details)
+{
+	ASSERT_EQ(0, machine_get(&self->m));
+	NEED_MEMORY_NODES(&self->m.nodes, 2);
+	self->first = self->m.nodes.mem[0];
+	self->last = self->m.nodes.mem[self->m.nodes.nr_mem - 1];
+	self->one = NODEMASK(self->first);
+	self->two = NODEMASK(self->last);
+	ASSERT_EQ(0, numa_run_on(&self->m.nodes, self->m.nodes.cpu[0]));
+	ASSERT_STREQ("", region_get(&self->r, false, false, 32));
+	machine_prepare(&self->m, false);
+}
+
+FIXTURE_TEARDOWN_PARENT(details)
+{
+	machine_restore(&self->m);
+}
+
+/*
+ * mbind() of a part "splits the existing virtual memory area". The pages on either
+ * side are interleaved as if that had not happened.
+ *
+ *	| interleave |   bind:last   | interleave |
+ */
+TEST_F(details, interleave_around_a_part)
+{
+	char want[TEXT_SIZE], *p = want;
+	struct nodemask *all = &self->m.memory;
+	int i = 0;
+
+	strcpy(want, interleaved(&self->r, all, NULL));
+	ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, MPOL_INTERLEAVE, all, 0));
+	ASSERT_EQ(0, sys_mbind(self->r.p + 8 * page_size(), 16 * page_size(), MPOL_BIND,
+			       &self->two, 0));
+	ASSERT_EQ(3, vma_count(self->r.p, self->r.size));
+	region_touch(&self->r, 0, self->r.nr);
+
+	/* the outer pages by the whole pattern, the inner by the other policy */
+	for (char *word = strtok(strdup(want), " "); word; word = strtok(NULL, " "), i++)
+		p += sprintf(p, "%s%d", i ? " " : "", i >= 8 && i < 24 ? self->last : atoi(word));
+	EXPECT_STREQ(want, region_nodes(&self->r));
+}
+
+/*
+ * MPOL_F_RELATIVE_NODES: numbers are positions in the list of allowed nodes with
+ * memory, and those beyond its end wrap around.
+ */
+TEST_F(details, relative_nodes)
+{
+	int nr = self->m.nodes.nr_mem;
+	struct nodemask mask;
+
+	mask = NODEMASK(nr - 1);
+	ASSERT_EQ(0, sys_mbind(self->r.p, 16 * page_size(), MPOL_BIND | MPOL_F_RELATIVE_NODES,
+			       &mask, 0));
+	mask = NODEMASK(2 * nr - 1);
+	ASSERT_EQ(0, sys_mbind(self->r.p + 16 * page_size(), 16 * page_size(),
+			       MPOL_BIND | MPOL_F_RELATIVE_NODES, &mask, 0));
+	region_touch(&self->r, 0, self->r.nr);
+	EXPECT_STREQ(on_node(self->last, self->r.nr), region_nodes(&self->r));
+}
+
+/* MPOL_F_STATIC_NODES: numbers are nodes, and of several modes each works as ever */
+TEST_F(details, static_nodes)
+{
+	ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, MPOL_INTERLEAVE | MPOL_F_STATIC_NODES,
+			       &self->m.memory, 0));
+	region_touch(&self->r, 0, self->r.nr);
+	EXPECT_STREQ(interleaved(&self->r, &self->m.memory, NULL), region_nodes(&self->r));
+}
+
+/*
+ * "A home node is the NUMA node closest to which page allocation will come from":
+ * it takes the place of the local node for bind and preferred many.
+ */
+TEST_F(details, home_node)
+{
+	static const int modes[] = { MPOL_BIND, MPOL_PREFERRED_MANY };
+	struct machine *m = &self->m;
+
+	for (int i = 0; i < ARRAY_SIZE(modes); i++) {
+		for (int j = 0; j < m->nodes.nr_mem; j++) {
+			int home = m->nodes.mem[j];
+
+			region_free(&self->r);
+			ASSERT_STREQ("", region_get(&self->r, false, false, 4));
+			ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, modes[i], &m->memory, 0));
+			ASSERT_EQ(0, syscall(SYS_set_mempolicy_home_node, self->r.p,
+					     self->r.size, home, 0));
+			region_touch(&self->r, 0, self->r.nr);
+			EXPECT_STREQ(on_node(home, self->r.nr), region_nodes(&self->r));
+		}
+	}
+}
+
+/*
+ * Nodes without memory in a mask are left out, and a mask that has no others is no
+ * policy: "If the result is the empty set, the policy is considered invalid".
+ */
+TEST_F(details, memoryless_node)
+{
+	struct machine *m = &self->m;
+	struct nodemask mask;
+	int node = -1;
+
+	for (int i = 0; i < m->nodes.nr_cpu; i++)
+		if (!nodemask_isset(&m->memory, m->nodes.cpu[i]))
+			node = m->nodes.cpu[i];
+	/* a number that no node has will do as well */
+	for (int i = 0; node < 0; i++)
+		if (!nodemask_isset(&m->memory, i))
+			node = i;
+
+	mask = NODEMASK(node);
+	EXPECT_EQ(-1, sys_mbind(self->r.p, self->r.size, MPOL_BIND, &mask, 0));
+	EXPECT_EQ(EINVAL, errno);
+	mask = NODEMASK(node, self->last);
+	ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, MPOL_INTERLEAVE, &mask, 0));
+	region_touch(&self->r, 0, self->r.nr);
+	EXPECT_STREQ(on_node(self->last, self->r.nr), region_nodes(&self->r));
+}
+
+/*
+ * The weights' ABI (sysfs-kernel-mm-mempolicy-weighted-interleave): 1 to 255, and
+ * writing one ends automatic mode.
+ */
+TEST_F(details, weights)
+{
+	static const char * const bad[] = { "0", "256", "-1", "", "x" };
+	char text[16];
+
+	NEED_ROOT();
+	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+		/* an empty write() does not reach the file */
+		EXPECT_EQ(-1, file_write(weight_file(self->first), *bad[i] ? bad[i] : "\n"));
+		EXPECT_EQ(EINVAL, errno);
+	}
+	ASSERT_EQ(0, set_weight(&self->m, self->first, 255));
+	ASSERT_EQ(0, file_read(weight_file(self->first), text, sizeof(text)));
+	EXPECT_STREQ("255", text);
+	ASSERT_EQ(0, file_read(WEIGHTS "auto", text, sizeof(text)));
+	EXPECT_STREQ("false", text);
+	/* the others keep theirs */
+	for (int i = 1; i < self->m.nodes.nr_mem; i++) {
+		long weight;
+
+		ASSERT_EQ(0, file_read_long(weight_file(self->m.nodes.mem[i]), &weight));
+		EXPECT_EQ(self->m.weight[self->m.nodes.mem[i]], weight);
+	}
+}
+
+/*
+ * Changed weights "only affect new allocations": the second half of a mapping is
+ * interleaved by the new ones.
+ */
+TEST_F(details, weights_change)
+{
+	struct machine *m = &self->m;
+	struct nodemask mask = NODEMASK(self->first, self->last);
+	char before[TEXT_SIZE], after[TEXT_SIZE], want[2 * TEXT_SIZE] = "";
+	char *save, *word, *word2, *save2;
+
+	NEED_ROOT();
+	ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, MPOL_WEIGHTED_INTERLEAVE, &mask, 0));
+	ASSERT_EQ(0, set_weight(m, self->first, 1));
+	ASSERT_EQ(0, set_weight(m, self->last, 2));
+	strcpy(before, interleaved(&self->r, &mask, m->weight));
+	region_touch(&self->r, 0, 16);
+	ASSERT_EQ(0, set_weight(m, self->first, 4));
+	strcpy(after, interleaved(&self->r, &mask, m->weight));
+	region_touch(&self->r, 16, 16);
+
+	word = strtok_r(before, " ", &save);
+	word2 = strtok_r(after, " ", &save2);
+	for (int i = 0; i < 32; i++) {
+		sprintf(want + strlen(want), "%s%s", i ? " " : "", i < 16 ? word : word2);
+		word = strtok_r(NULL, " ", &save);
+		word2 = strtok_r(NULL, " ", &save2);
+	}
+	EXPECT_STREQ(want, region_nodes(&self->r));
+}
+
+/*
+ * fork(): the task policy "is inherited", VMA policies "are inherited across fork()",
+ * and each process has its own from then on.
+ */
+TEST_F(details, fork_task_policy)
+{
+	static const int modes[] = {
+		MPOL_PREFERRED, MPOL_BIND, MPOL_INTERLEAVE, MPOL_LOCAL,
+		MPOL_PREFERRED_MANY, MPOL_WEIGHTED_INTERLEAVE,
+	};
+	struct machine *m = &self->m;
+	const char *found, *want;
+	int mode;
+
+	for (int i = 0; i < ARRAY_SIZE(modes); i++) {
+		struct nodemask mask = self->two, near, now;
+
+		if (modes[i] == MPOL_INTERLEAVE || modes[i] == MPOL_WEIGHTED_INTERLEAVE)
+			mask = m->memory;
+		else if (modes[i] == MPOL_LOCAL)
+			nodemask_clear(&mask);
+		near = modes[i] == MPOL_LOCAL ? nearest(m, m->nodes.cpu[0], &m->memory) : mask;
+		ASSERT_EQ(0, sys_set_mempolicy(modes[i], &mask));
+		IN_CHILD({
+			ASSERT_EQ(0, sys_get_mempolicy(&mode, &now, NULL, 0));
+			EXPECT_EQ(modes[i], mode);
+			EXPECT_STREQ(nodemask_str(&mask), strdup(nodemask_str(&now)));
+			region_touch(&self->r, 0, self->r.nr);
+			found = region_nodes(&self->r);
+			want = modes[i] == MPOL_INTERLEAVE ?
+			       interleaved(&self->r, &mask, NULL) :
+			       modes[i] == MPOL_WEIGHTED_INTERLEAVE ?
+			       interleaved(&self->r, &mask, m->weight) :
+			       on_one_of(&near, self->r.nr, found);
+			EXPECT_STREQ(want, found);
+			ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->one));
+		});
+		ASSERT_EQ(0, sys_get_mempolicy(&mode, &now, NULL, 0));
+		EXPECT_EQ(modes[i], mode);
+		EXPECT_TRUE(nodemask_equal(&mask, &now));
+	}
+}
+
+TEST_F(details, fork_vma_policy)
+{
+	struct nodemask *all = &self->m.memory;
+	size_t half = self->r.size / 2;
+
+	ASSERT_EQ(0, sys_mbind(self->r.p, self->r.size, MPOL_INTERLEAVE, all, 0));
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->one));
+	IN_CHILD({
+		region_touch(&self->r, 0, self->r.nr);
+		EXPECT_STREQ(interleaved(&self->r, all, NULL), region_nodes(&self->r));
+		ASSERT_EQ(0, sys_mbind(self->r.p, half, MPOL_BIND, &self->two, 0));
+	});
+	EXPECT_EQ(1, vma_count(self->r.p, self->r.size));
+	region_touch(&self->r, 0, self->r.nr);
+	EXPECT_STREQ(interleaved(&self->r, all, NULL), region_nodes(&self->r));
+}
+
+/*
+ * A page that both have after fork() is copied by the one that writes to it: the
+ * copy is placed by the policy of the writer, and the other's page stays.
+ */
+TEST_F(details, fork_copy)
+{
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->one));
+	region_touch(&self->r, 0, self->r.nr);
+	IN_CHILD({
+		ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->two));
+		EXPECT_STREQ(on_node(self->first, self->r.nr), region_nodes(&self->r));
+		region_touch(&self->r, 0, self->r.nr);
+		EXPECT_STREQ(on_node(self->last, self->r.nr), region_nodes(&self->r));
+	});
+	EXPECT_STREQ(on_node(self->first, self->r.nr), region_nodes(&self->r));
+}
+
+/*
+ * Page cache of a file in ramfs, which knows no policies of its own. A page is
+ * allocated when the file is written.
+ */
+FIXTURE(page_cache)
+{
+	struct machine m;
+	struct nodemask one, two;
+	int first, last, fd;
+};
+
+FIXTURE_SETUP(page_cache)
+{
+	NEED_ROOT();
+	ASSERT_EQ(0, machine_get(&self->m));
+	NEED_MEMORY_NODES(&self->m.nodes, 2);
+	self->first = self->m.nodes.mem[0];
+	self->last = self->m.nodes.mem[self->m.nodes.nr_mem - 1];
+	self->one = NODEMASK(self->first);
+	self->two = NODEMASK(self->last);
+	ASSERT_EQ(0, numa_run_on(&self->m.nodes, self->m.nodes.cpu[0]));
+	self->fd = file_in_new_fs("ramfs", NULL, NULL);
+	ASSERT_LE(0, self->fd);
+	machine_prepare(&self->m, false);
+}
+
+FIXTURE_TEARDOWN_PARENT(page_cache)
+{
+	machine_restore(&self->m);
+}
+
+/* Map @nr pages of the file, so that region_nodes() can be asked about them */
+static bool map_file(FIXTURE_DATA(page_cache) *self, struct region *r, int nr, int flags)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = self->fd;
+	r->page = page_size();
+	r->nr = nr;
+	r->size = nr * r->page;
+	r->p = mmap(NULL, r->size, PROT_READ | PROT_WRITE, flags, self->fd, 0);
+	return r->p != MAP_FAILED;
+}
+
+static void read_pages(struct region *r)
+{
+	for (int i = 0; i < r->nr; i++)
+		(void)*(volatile char *)(r->p + i * r->page);
+}
+
+/* Allocate page @i of the file */
+static bool write_page(FIXTURE_DATA(page_cache) *self, int i)
+{
+	return pwrite(self->fd, "", 1, i * page_size()) == 1;
+}
+
+/* The node that the task's counter names for the next page, or -1 */
+static int next_node(void)
+{
+	int node;
+
+	return sys_get_mempolicy(&node, NULL, NULL, MPOL_F_NODE) ? -1 : node;
+}
+
+/*
+ * "If a VMA policy is applied to a file mapping, it will be ignored if the mapping
+ * used the MAP_SHARED flag": the task policy counts.
+ */
+TEST_F(page_cache, shared_mapping)
+{
+	struct region r;
+
+	ASSERT_EQ(0, ftruncate(self->fd, 16 * page_size()));
+	ASSERT_TRUE(map_file(self, &r, 16, MAP_SHARED));
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->two));
+	ASSERT_EQ(0, sys_mbind(r.p, r.size, MPOL_BIND, &self->one, 0));
+	region_touch(&r, 0, r.nr);
+	EXPECT_STREQ(on_node(self->last, r.nr), region_nodes(&r));
+}
+
+/*
+ * "If the file mapping used the MAP_PRIVATE flag, the VMA policy will only be applied
+ * when an anonymous page is allocated on an attempt to write to the mapping"
+ */
+TEST_F(page_cache, private_mapping)
+{
+	struct region r;
+
+	ASSERT_EQ(0, ftruncate(self->fd, 16 * page_size()));
+	ASSERT_TRUE(map_file(self, &r, 16, MAP_PRIVATE));
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->two));
+	ASSERT_EQ(0, sys_mbind(r.p, r.size, MPOL_BIND, &self->one, 0));
+	read_pages(&r);
+	EXPECT_STREQ(on_node(self->last, r.nr), region_nodes(&r));
+	region_touch(&r, 0, r.nr);
+	EXPECT_STREQ(on_node(self->first, r.nr), region_nodes(&r));
+}
+
+/*
+ * "For allocation of page cache pages, Interleave mode indexes the set of nodes
+ * specified by the policy using a node counter maintained per task. This counter
+ * wraps around to the lowest specified node after it reaches the highest": it begins
+ * there, and get_mempolicy(MPOL_F_NODE) tells which node is next.
+ *
+ * Each page that the kernel allocates for itself meanwhile also counts, hence only
+ * those steps are judged in which the counter went on by one.
+ */
+TEST_F(page_cache, interleave_counter)
+{
+	enum { NR = 32 };
+	struct machine *m = &self->m;
+	int expected[NR], judged = 0, wrapped = 0;
+	struct region r;
+
+	ASSERT_EQ(0, ftruncate(self->fd, NR * page_size()));
+	ASSERT_TRUE(map_file(self, &r, NR, MAP_SHARED));
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_INTERLEAVE, &m->memory));
+	EXPECT_EQ(self->first, next_node());
+	for (int i = 0; i < NR; i++) {
+		int after = self->first;
+
+		expected[i] = next_node();
+		ASSERT_TRUE(write_page(self, i));
+		for (int j = 0; j < m->nodes.nr_mem - 1; j++)
+			if (m->nodes.mem[j] == expected[i])
+				after = m->nodes.mem[j + 1];
+		if (next_node() != after)
+			expected[i] = -1;
+	}
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_DEFAULT, NULL));
+	read_pages(&r);
+	for (int i = 0; i < NR; i++) {
+		if (expected[i] < 0)
+			continue;
+		judged++;
+		wrapped += expected[i] == self->last;
+		EXPECT_EQ(expected[i], page_node(r.p + i * r.page));
+	}
+	EXPECT_LE(NR / 2, judged);
+	EXPECT_LT(0, wrapped);
+}
+
+/*
+ * The counter is inherited, so that a child goes on where its parent is and does not
+ * begin anew. Big weights make that visible: kernel allocations of fork() move the
+ * counter by no more than some dozens.
+ *
+ *	|  first: 255 pages  |  last: 255 pages  |
+ *	                          ^ fork()
+ */
+TEST_F(page_cache, fork_counter)
+{
+	struct nodemask mask = NODEMASK(self->first, self->last);
+	int written = 0;
+	struct region r;
+
+	ASSERT_EQ(0, set_weight(&self->m, self->first, 255));
+	ASSERT_EQ(0, set_weight(&self->m, self->last, 255));
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_WEIGHTED_INTERLEAVE, &mask));
+	EXPECT_EQ(self->first, next_node());
+	while (next_node() == self->first && written < 300)
+		ASSERT_TRUE(write_page(self, written++));
+	EXPECT_GE(255, written);
+	EXPECT_LT(128, written);
+	for (int i = 0; i < 64; i++)
+		ASSERT_TRUE(write_page(self, written++));
+	ASSERT_EQ(self->last, next_node());
+
+	IN_CHILD({
+		EXPECT_EQ(self->last, next_node());
+		/* a page before the first one of the file that the parent has written */
+		ASSERT_EQ(0, ftruncate(self->fd, 0));
+		for (int i = 0; i < 4; i++)
+			ASSERT_TRUE(write_page(self, i));
+		ASSERT_TRUE(map_file(self, &r, 4, MAP_SHARED));
+		read_pages(&r);
+		EXPECT_STREQ(on_node(self->last, 4), region_nodes(&r));
+	});
+	/* a new policy does begin anew */
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_WEIGHTED_INTERLEAVE, &mask));
+	EXPECT_EQ(self->first, next_node());
+}
+
+TEST_HARNESS_MAIN
