@@ -5,7 +5,8 @@ VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
 export $(VARIABLES)
 
 # A misspelt variable on the command line is an error, not a default.
-unknown := $(filter-out $(VARIABLES),$(foreach v,$(MAKEOVERRIDES),$(firstword $(subst =, ,$(v)))))
+words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(subst =, ,$(v)))))
+unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
 TARGETS := run check check-fast fetch apply refresh config menuconfig build \

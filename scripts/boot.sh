@@ -114,7 +114,7 @@ run_guest() {
 
 	trap interrupted INT TERM
 	trap stop_guest EXIT
-	without_lock setpriv --pdeathsig TERM timeout -k 5 "$limit" "${qemu[@]}" \
+	become setpriv --pdeathsig TERM timeout -k 5 "$limit" "${qemu[@]}" \
 		</dev/null >"$run/qemu.log" 2>&1 &
 	guest_pid=$!
 	show_progress

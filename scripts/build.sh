@@ -101,7 +101,7 @@ run_make() {
 	: >"$log" || die "cannot write $log"
 	# a process group of its own, so that an interrupt ends all of it
 	set -m
-	without_lock make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' \
+	become make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' \
 		"${quiet[@]}" bzImage >"$log" 2>&1 &
 	make_pid=$!
 	set +m

@@ -128,16 +128,16 @@ take_lock() {
 		die "another command works in $O: $(cat "$O/.lock" 2>/dev/null); wait for it, or use another O="
 	fi
 	printf 'pid %d, make %s, since %s\n' "$$" "${1:-}" "$(date '+%F %T %Z')" >"$O/.lock"
-	export NUMA_LOCKED=$$
+	export NUMA_LOCKED=$$ NUMA_LOCK_FD=$lock_fd
 }
 
-# Run a long-lived child without the lock: what outlives us must not keep it.
-without_lock() {
-	if [[ -n ${lock_fd:-} ]]; then
-		"$@" {lock_fd}>&-
-	else
-		"$@"
+# In the background, become a long-lived child (... &): it must not keep the lock
+# where it outlives us, and our end must be seen by it, not by a shell in between.
+become() {
+	if [[ -n ${NUMA_LOCK_FD:-} ]]; then
+		exec {NUMA_LOCK_FD}>&-
 	fi
+	exec "$@"
 }
 
 min_sec() {

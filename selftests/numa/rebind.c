@@ -9,13 +9,13 @@
  * the plainest way. The second is what every rebind starts from and what
  * get_mempolicy() reports, and no rebind may change it.
  *
- * A test is a walk: the task is in a cpuset of its own, installs a policy, and
- * then gives the cpuset one set of nodes after the other.
+ * The tests are in a cpuset of their own: each installs a policy and then gives
+ * the cpuset one set of nodes after the other.
  */
 #include "numa_util.h"
 #include "kselftest_harness.h"
 
-#define MAX_NODES	4		/* a walk uses the first nodes of the machine */
+#define MAX_NODES	4	/* the first ones of the machine are used */
 #define AREA_PAGES	MAX_NODES
 
 /* What numa_maps calls the modes */
@@ -542,10 +542,7 @@ int main(int argc, char **argv)
 	}
 	pid = fork();
 	if (!pid) {
-		/*
-		 * Not all nodes: a task that comes into a v2 cpuset with the nodes
-		 * of its parent keeps its mems_allowed, which may be more than that.
-		 */
+		/* v1 lets no task in while mems is empty; the tests begin with one node */
 		if (cpuset_set_mems(&cpuset, &first) || cpuset_enter(&cpuset))
 			cpuset_error = errno;
 		return test_harness_run(argc, argv);

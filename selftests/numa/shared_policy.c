@@ -322,7 +322,8 @@ TEST_F(shared_policy, exact_range_default)
  *	y:	|  B  |     |     |  B  |	the tree has B for 0 and 3
  *	x:	      |-----A-----|
  *
- * The block after the range has B too, which x does not know, and keeps it.
+ * The block after the range has B too, which x does not know, and keeps it. Here
+ * too SysV has no merge that reaches block 0.
  */
 TEST_F(shared_policy, exact_range_two_vmas)
 {
