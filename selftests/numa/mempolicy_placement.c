@@ -320,13 +320,13 @@ FIXTURE_SETUP(placement)
 	if (variant->huge && !thp_size())
 		SKIP(return, "needs thp");
 	/*
-	 * Small anonymous pages go through all nodes. The others, which differ in the
-	 * way to the allocation and not in what it does, through first and last, and
-	 * THPs, which take long to clear, through the last.
+	 * The task policy with small anonymous pages goes through all nodes. The others,
+	 * which differ in the way to the allocation and not in what it does, through
+	 * first and last, and THPs, which take long to clear, through the last.
 	 */
 	self->few = 4;
 	self->next_cpu = 1;
-	if (variant->shared || variant->huge) {
+	if (variant->vma || variant->shared || variant->huge) {
 		self->next_cpu = self->m.nodes.nr_cpu > 1 ? self->m.nodes.nr_cpu - 1 : 1;
 		self->first_mem = self->m.nodes.nr_mem - 1;
 	}
