@@ -46,39 +46,30 @@ make_tarball() {
 	echo "nothing here" >"$tmp/www/other-sums"
 }
 
-# /stall: promises 1000 bytes and sends 10. /cut: closes after half of them.
+# busybox's httpd; two programs of it promise 1000 bytes and send 10: cut ends then,
+# stall waits.
 start_server() {
-	python3 - "$tmp/www" "$tmp/port" <<-'END' &
-		import functools, http.server, os, sys, time
-
-		class Handler(http.server.SimpleHTTPRequestHandler):
-		    def do_GET(self):
-		        if not self.path.startswith(("/stall", "/cut")):
-		            return super().do_GET()
-		        self.send_response(200)
-		        self.send_header("Content-Length", "1000")
-		        self.end_headers()
-		        self.wfile.write(b"x" * 10)
-		        self.wfile.flush()
-		        if self.path.startswith("/stall"):
-		            time.sleep(20)
-
-		    def log_message(self, *args):
-		        pass
-
-		server = http.server.ThreadingHTTPServer(
-		    ("127.0.0.1", 0), functools.partial(Handler, directory=sys.argv[1]))
-		with open(sys.argv[2] + ".tmp", "w") as f:
-		    f.write(str(server.server_port))
-		os.rename(sys.argv[2] + ".tmp", sys.argv[2])
-		server.serve_forever()
-	END
-	server=$!
-	for ((i = 0; i < 100; i++)); do
-		[[ ! -f $tmp/port ]] || break
-		sleep 0.1
+	local i port
+	mkdir "$tmp/www/cgi-bin"
+	printf '#!/bin/sh\nprintf "Content-Length: 1000\\r\\n\\r\\n0123456789"\n' >"$tmp/www/cgi-bin/cut"
+	{
+		cat "$tmp/www/cgi-bin/cut"
+		echo "exec sleep 8"
+	} >"$tmp/www/cgi-bin/stall"
+	chmod +x "$tmp"/www/cgi-bin/*
+	for ((i = 0; i < 20; i++)); do
+		port=$((20000 + RANDOM % 20000))
+		busybox httpd -f -p "127.0.0.1:$port" -h "$tmp/www" 2>/dev/null &
+		server=$!
+		sleep 0.2
+		# it ends at once where the port is taken
+		if kill -0 "$server" 2>/dev/null; then
+			url=http://127.0.0.1:$port
+			return
+		fi
 	done
-	url=http://127.0.0.1:$(cat "$tmp/port")
+	echo "no server on loopback: no free port"
+	exit 1
 }
 
 main() {
@@ -100,10 +91,10 @@ main() {
 	check "wrong sum" 1 "not used" NUMA_SHA256SUMS="$url/wrong-sums"
 	check "no sum" 1 "does not name $tarball" NUMA_SHA256SUMS="$url/other-sums"
 	check "truncated file" 1 "not used" NUMA_TARBALL="$url/short.tar.xz"
-	check "connection cut" 1 "kernel.org: (18)" NUMA_TARBALL="$url/cut"
+	check "connection cut" 1 "kernel.org: (18)" NUMA_TARBALL="$url/cgi-bin/cut"
 	check "404" 1 "kernel.org: (22)" NUMA_TARBALL="$url/none"
 	check "404 of the sums" 1 "kernel.org: (22)" NUMA_SHA256SUMS="$url/none"
-	check "server that stalls" 1 "kernel.org: (28)" NUMA_TARBALL="$url/stall"
+	check "server that stalls" 1 "kernel.org: (28)" NUMA_TARBALL="$url/cgi-bin/stall"
 	check "no server" 1 "kernel.org: (7)" NUMA_SHA256SUMS=http://127.0.0.1:9/sums
 	check "no source allowed" 1 "no source of Linux $version" NUMA_SOURCES=
 	printf '%d fetches, %d wrong\n' "$count" "$bad"

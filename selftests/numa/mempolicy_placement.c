@@ -11,7 +11,6 @@
  */
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "numa_util.h"
@@ -268,21 +267,6 @@ static const char *interleaved(struct region *r, const struct nodemask *mask, co
 	}
 	return text;
 }
-
-/* Run @code in a child and wait for it; the child's findings count as the test's */
-#define IN_CHILD(code) do {						\
-	pid_t pid_ = fork();						\
-	int status_;							\
-									\
-	ASSERT_LE(0, pid_);						\
-	if (!pid_) {							\
-		prctl(PR_SET_PDEATHSIG, SIGKILL);			\
-		code;							\
-		_exit(0);						\
-	}								\
-	ASSERT_EQ(pid_, waitpid(pid_, &status_, 0));			\
-	ASSERT_EQ(0, status_);						\
-} while (0)
 
 /*
  * One mode after the other. A VMA policy is set while the task policy binds to a

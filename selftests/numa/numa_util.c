@@ -290,6 +290,21 @@ long page_nodes(void *addr, size_t len, size_t step, unsigned long *count)
 	return present;
 }
 
+const char *mpol_mode_name(int mode)
+{
+	static const char * const name[] = {
+		[MPOL_DEFAULT]			= "default",
+		[MPOL_PREFERRED]		= "prefer",
+		[MPOL_BIND]			= "bind",
+		[MPOL_INTERLEAVE]		= "interleave",
+		[MPOL_LOCAL]			= "local",
+		[MPOL_PREFERRED_MANY]		= "prefer (many)",
+		[MPOL_WEIGHTED_INTERLEAVE]	= "weighted interleave",
+	};
+
+	return name[mode];
+}
+
 /* "name=value" with a whole number as value */
 static bool field(const char *tok, const char *name, unsigned long *value)
 {

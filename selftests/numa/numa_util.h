@@ -11,6 +11,7 @@
 #define NUMA_UTIL_H
 
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,7 +19,9 @@
 #include <string.h>
 #include <unistd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <linux/mempolicy.h>
 
 #ifndef MPOL_F_NUMA_BALANCING
@@ -108,6 +111,21 @@ int numa_run_on(const struct numa_nodes *n, int node);
 		SKIP(return, "needs root");				\
 } while (0)
 
+/* Run @code in a child and wait for it; the child's findings count as the test's */
+#define IN_CHILD(code) do {						\
+	pid_t pid_ = fork();						\
+	int status_;							\
+									\
+	ASSERT_LE(0, pid_);						\
+	if (!pid_) {							\
+		prctl(PR_SET_PDEATHSIG, SIGKILL);			\
+		code;							\
+		_exit(0);						\
+	}								\
+	ASSERT_EQ(pid_, waitpid(pid_, &status_, 0));			\
+	ASSERT_EQ(0, status_);						\
+} while (0)
+
 /* Number of nodes that have memory and CPUs */
 int numa_nr_both(const struct numa_nodes *n);
 
@@ -129,6 +147,9 @@ int page_node(void *addr);
  * Returns the number of pages that are present, -1 on error.
  */
 long page_nodes(void *addr, size_t len, size_t step, unsigned long *count);
+
+/* What mpol_to_str() calls a mode without its flags: "prefer (many)" */
+const char *mpol_mode_name(int mode);
 
 /* One line of numa_maps. Counts are in units of pagesize_kb. */
 struct numa_maps {

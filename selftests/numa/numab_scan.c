@@ -294,18 +294,9 @@ static void policy_set(struct __test_metadata *_metadata, const struct env *e,
 /* What numa_maps calls the policy, mpol_to_str() */
 static void policy_name(const struct env *e, const struct memory *m, char *buf, size_t size)
 {
-	static const char * const name[] = {
-		[MPOL_DEFAULT]			= "default",
-		[MPOL_PREFERRED]		= "prefer",
-		[MPOL_BIND]			= "bind",
-		[MPOL_INTERLEAVE]		= "interleave",
-		[MPOL_LOCAL]			= "local",
-		[MPOL_PREFERRED_MANY]		= "prefer (many)",
-		[MPOL_WEIGHTED_INTERLEAVE]	= "weighted interleave",
-	};
 	struct nodemask mask = policy_nodes(e, m->nodes);
 
-	snprintf(buf, size, "%s%s%s%s", name[m->mode & ~MPOL_F_NUMA_BALANCING],
+	snprintf(buf, size, "%s%s%s%s", mpol_mode_name(m->mode & ~MPOL_F_NUMA_BALANCING),
 		 m->mode & MPOL_F_NUMA_BALANCING ? "=balancing" : "",
 		 m->nodes == NONE ? "" : ":", nodemask_str(&mask));
 }

@@ -18,16 +18,6 @@
 #define MAX_NODES	4	/* the first ones of the machine are used */
 #define AREA_PAGES	MAX_NODES
 
-/* What numa_maps calls the modes */
-static const char * const mode_names[] = {
-	[MPOL_PREFERRED] = "prefer",
-	[MPOL_BIND] = "bind",
-	[MPOL_INTERLEAVE] = "interleave",
-	[MPOL_LOCAL] = "local",
-	[MPOL_PREFERRED_MANY] = "prefer (many)",
-	[MPOL_WEIGHTED_INTERLEAVE] = "weighted interleave",
-};
-
 /* One for all tests, see main() */
 static struct cpuset cpuset;
 static int cpuset_error;
@@ -247,7 +237,7 @@ static void expect_in_effect(struct __test_metadata *_metadata, const struct sub
 {
 	char want[256];
 
-	snprintf(want, sizeof(want), "%s%s%s%s", mode_names[s->p.mode],
+	snprintf(want, sizeof(want), "%s%s%s%s", mpol_mode_name(s->p.mode),
 		 s->p.flags & MPOL_F_STATIC_NODES ? "=static" :
 		 s->p.flags & MPOL_F_RELATIVE_NODES ? "=relative" : "",
 		 weight(&s->p.nodes) ? ":" : "", nodemask_str(&s->p.nodes));

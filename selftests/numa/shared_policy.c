@@ -28,10 +28,8 @@
  * that have no neighbour to merge with. So neither group needs the other
  * property to hold.
  */
-#include <linux/mount.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
-#include <fcntl.h>
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
@@ -63,24 +61,6 @@ FIXTURE_VARIANT_ADD(shared_policy, memfd) { .kind = MEMFD };
 FIXTURE_VARIANT_ADD(shared_policy, tmpfs) { .kind = TMPFS };
 /* shm_vm_ops, which wraps shmem's; its VMAs have a close(), so none is merged away */
 FIXTURE_VARIANT_ADD(shared_policy, sysv) { .kind = SYSV };
-
-/* A file in a tmpfs that is mounted nowhere: nothing to clean up */
-static int tmpfs_file(void)
-{
-	int fs, mnt = -1, fd = -1;
-
-	fs = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return -1;
-	if (!syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		mnt = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	if (mnt >= 0) {
-		fd = openat(mnt, "object", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		close(mnt);
-	}
-	close(fs);
-	return fd;
-}
 
 /* Map blocks [first, first + nr) of the object, MAP_FAILED on error */
 static char *map_blocks(FIXTURE_DATA(shared_policy) *self, int first, int nr)
@@ -193,7 +173,7 @@ FIXTURE_SETUP(shared_policy)
 		break;
 	case TMPFS:
 		NEED_ROOT();
-		self->fd = tmpfs_file();
+		self->fd = file_in_new_fs("tmpfs", NULL, NULL);
 		ASSERT_LE(0, self->fd);
 		ASSERT_EQ(0, ftruncate(self->fd, self->size));
 		break;
@@ -218,20 +198,6 @@ FIXTURE_SETUP(shared_policy)
 FIXTURE_TEARDOWN(shared_policy)
 {
 }
-
-/* Run @code in a child and wait for it; the child's findings count as the test's */
-#define IN_CHILD(code) do {						\
-	pid_t pid_ = fork();						\
-	int status_;							\
-									\
-	ASSERT_LE(0, pid_);						\
-	if (!pid_) {							\
-		code;							\
-		_exit(0);						\
-	}								\
-	ASSERT_EQ(pid_, waitpid(pid_, &status_, 0));			\
-	ASSERT_EQ(0, status_);						\
-} while (0)
 
 /*
  * (A) mbind() changes [start, end) and nothing else.
