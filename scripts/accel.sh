@@ -33,7 +33,7 @@ accel_choose() {
 		if [[ $answer == kvm ]]; then
 			accel_why="a canary guest booted; not deterministic"
 		else
-			accel_why="/dev/kvm is there, and a canary guest did not boot on it within $canary_seconds s"
+			accel_why="/dev/kvm is there, and a canary guest did not boot on it (it had $canary_seconds s)"
 		fi
 		;;
 	esac

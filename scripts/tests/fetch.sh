@@ -54,7 +54,7 @@ start_server() {
 	printf '#!/bin/sh\nprintf "Content-Length: 1000\\r\\n\\r\\n0123456789"\n' >"$tmp/www/cgi-bin/cut"
 	{
 		cat "$tmp/www/cgi-bin/cut"
-		echo "exec sleep 8"
+		echo "exec sleep 30"
 	} >"$tmp/www/cgi-bin/stall"
 	chmod +x "$tmp"/www/cgi-bin/*
 	for ((i = 0; i < 20; i++)); do
