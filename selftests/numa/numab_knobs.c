@@ -182,6 +182,9 @@ FIXTURE_VARIANT(sysctl_bad)
 
 FIXTURE_VARIANT_ADD(sysctl_bad, negative) { .text = "-1" };
 FIXTURE_VARIANT_ADD(sysctl_bad, most_negative) { .text = "-2147483648" };
+/* neither bit of the mask: accepted before kernel.numa_balancing was limited to 3 */
+FIXTURE_VARIANT_ADD(sysctl_bad, no_such_mode) { .text = "4" };
+FIXTURE_VARIANT_ADD(sysctl_bad, beyond) { .text = "5" };
 FIXTURE_VARIANT_ADD(sysctl_bad, word) { .text = "enable" };
 FIXTURE_VARIANT_ADD(sysctl_bad, trailing_word) { .text = "1x" };
 FIXTURE_VARIANT_ADD(sysctl_bad, sign_only) { .text = "-" };
@@ -400,7 +403,7 @@ FIXTURE(scan_size)
 	struct knobs knobs;
 };
 
-enum { ZERO, WRAP, TOO_LARGE };
+enum { ZERO, WRAP, TOO_LARGE, ABOVE_32_BITS };
 
 FIXTURE_VARIANT(scan_size)
 {
@@ -410,6 +413,7 @@ FIXTURE_VARIANT(scan_size)
 FIXTURE_VARIANT_ADD(scan_size, zero) { .value = ZERO };
 FIXTURE_VARIANT_ADD(scan_size, wrap) { .value = WRAP };
 FIXTURE_VARIANT_ADD(scan_size, too_large) { .value = TOO_LARGE };
+FIXTURE_VARIANT_ADD(scan_size, above_32_bits) { .value = ABOVE_32_BITS };
 
 FIXTURE_SETUP(scan_size)
 {
@@ -442,9 +446,10 @@ TEST_F(scan_size, refused)
 	long seen;
 
 	snprintf(old, sizeof(old), "%ld", self->knobs.old.value[NUMAB_SCAN_SIZE]);
-	snprintf(value, sizeof(value), "%ld",
-		 variant->value == ZERO ? 0L :
-		 variant->value == WRAP ? 1L << (32 - shift) : scan_size_max() + 1);
+	snprintf(value, sizeof(value), "%lld",
+		 variant->value == ZERO ? 0LL :
+		 variant->value == WRAP ? 1LL << (32 - shift) :
+		 variant->value == ABOVE_32_BITS ? (1LL << 32) + 1 : scan_size_max() + 1LL);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	ASSERT_LE(0, fd);
 	ASSERT_EQ(0, numa_balancing_set(0));
