@@ -10,6 +10,8 @@ ccache_setup() {
 	export CCACHE_DIR CCACHE_MAXSIZE
 	# source and output by relative paths, so that another checkout hits too
 	export CCACHE_BASEDIR=$work
+	# __FILE__ would keep the relative path; kbuild strips the absolute one itself
+	export KCPPFLAGS=-fmacro-prefix-map=../linux/=
 	mkdir -p "$CCACHE_DIR" || die "cannot create CCACHE_DIR=$CCACHE_DIR"
 	export KBUILD_BUILD_TIMESTAMP='Thu Jan  1 00:00:00 UTC 2026'
 	export KBUILD_BUILD_USER=numa KBUILD_BUILD_HOST=lab KBUILD_BUILD_VERSION=1

@@ -265,6 +265,17 @@ int page_node(void *addr)
 	return status;
 }
 
+int lru_drain_all(void *addr)
+{
+	int node = page_node(addr), status;
+
+	if (node < 0) {
+		errno = -node;
+		return -1;
+	}
+	return sys_move_pages(0, 1, &addr, &node, &status, MPOL_MF_MOVE) ? -1 : 0;
+}
+
 long page_nodes(void *addr, size_t len, size_t step, unsigned long *count)
 {
 	enum { BATCH = 512 };

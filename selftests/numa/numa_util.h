@@ -143,6 +143,12 @@ long sys_move_pages(int pid, unsigned long count, void **pages, const int *nodes
 int page_node(void *addr);
 
 /*
+ * Empty the LRU batches of all CPUs, where a page can be neither isolated nor marked
+ * active or unevictable: a move_pages() of the page at @addr to where it is does it.
+ */
+int lru_drain_all(void *addr);
+
+/*
  * Pages of @step bytes in [addr, addr + len) by node, into count[NUMA_MAX_NODES].
  * Returns the number of pages that are present, -1 on error.
  */

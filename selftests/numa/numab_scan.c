@@ -189,20 +189,6 @@ static size_t nr_pages(const struct buffer *b)
 	return b->len / page_size();
 }
 
-/*
- * Pages that wait in a CPU's batch to be put on an LRU list cannot be migrated,
- * and on an idle CPU they wait for ever. Moving pages, be it to where they are,
- * begins with emptying the batches of all CPUs (lru_cache_disable()).
- */
-static void drain_lru(struct __test_metadata *_metadata, const struct buffer *b)
-{
-	int node = page_node(b->addr), status;
-	void *page = b->addr;
-
-	ASSERT_EQ(0, sys_move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE));
-	ASSERT_EQ(node, status);
-}
-
 /* All pages onto @node; the policy is the default again afterwards */
 static void buffer_place(struct __test_metadata *_metadata, const struct buffer *b, int node)
 {
@@ -213,7 +199,7 @@ static void buffer_place(struct __test_metadata *_metadata, const struct buffer 
 	for (size_t off = 0; off < b->len; off += page_size())
 		*(size_t *)(b->addr + off) = off;
 	ASSERT_EQ(0, sys_mbind(b->addr, b->len, MPOL_DEFAULT, NULL, 0));
-	drain_lru(_metadata, b);
+	ASSERT_EQ(0, lru_drain_all(b->addr));
 	ASSERT_EQ(nr_pages(b), page_nodes(b->addr, b->len, page_size(), count));
 	ASSERT_EQ(nr_pages(b), count[node]);
 }
@@ -610,7 +596,7 @@ static void tour(struct __test_metadata *_metadata, const struct env *e, const v
 		long deadline = now_ms() + DEADLINE_MS;
 		struct events start, ev;
 
-		drain_lru(_metadata, &b);
+		ASSERT_EQ(0, lru_drain_all(b.addr));
 		ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[i]));
 		if (nodemask_isset(&has_memory, e->nodes.cpu[i])) {
 			home = e->nodes.cpu[i];
