@@ -34,7 +34,7 @@ source_id() {
 
 stamp() {
 	source_id
-	sha "$out/.config"
+	sha "$out/.config" "$top/scripts/ccache.sh"
 	gcc --version | head -n1
 	ld --version | head -n1
 }
