@@ -108,6 +108,12 @@ run_guest() {
 	done | sort >"$run/promises"
 	printf '%q ' "${qemu[@]}" >"$run/qemu.cmd"
 	printf '\n' >>"$run/qemu.cmd"
+	if [[ -n $TESTS ]]; then
+		# shellcheck disable=SC2086 # a list of names
+		printf '%s\n' $TESTS
+	else
+		sed 's/^numa://' "$list"
+	fi >"$run/programs"
 	: >"$run/ktap.log"
 	: >"$run/console.log"
 	[[ $V == 0 ]] || cat "$run/qemu.cmd"

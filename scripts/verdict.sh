@@ -13,6 +13,7 @@ usage() {
 		  limit        the watchdog's seconds
 		  ktap.log     KTAP of kselftest's runner, ended by "# guest: end"
 		  console.log  the kernel's console
+		  programs     optional, the tests that were asked for: each must have run
 		  promises     word=count: what the topology has; a skip for it is a failure
 		  expected     optional, "program:subtest patch": what has to fail here; a *
 		               in the subtest stands for any variant
@@ -249,6 +250,11 @@ judge_tests() {
 		printf '%s\t%s\t%s\t%s\n' "$program" "$sub" "$status" "$reason"
 	done <"$tsv" >"$tsv.judged"
 	mv "$tsv.judged" "$tsv"
+	if [[ -f $run/programs ]]; then
+		while read -r program; do
+			[[ -n ${ran[$program]:-} ]] || problem "did not run: $program"
+		done <"$run/programs"
+	fi
 	((failed <= 5)) || problem "and $((failed - 5)) more failed"
 	for ((i = 0; i < ${#expected[@]}; i++)); do
 		[[ -n ${ran[${expected[i]%%:*}]:-} ]] || continue

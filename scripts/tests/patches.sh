@@ -10,12 +10,19 @@ here=$(cd "$(dirname "$0")" && pwd -P)
 main() {
 	local name bad=0 count=0 names words
 	names=$(series_names)
-	expected_failures >/dev/null
 	tmp=$(mktemp)
 	trap 'rm -f "$tmp"' EXIT
 	words=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 	[[ -f $words ]] || die "codespell has no dictionary: $words"
 	cd "$top"
+	# a proof by a program that is not built, or a test that is not, would never run
+	expected_failures >"$tmp"
+	for name in $(cut -d: -f1 "$tmp") $(cd selftests/numa && printf '%s\n' *.c | sed '/^numa_util\.c$/d; s/\.c$//'); do
+		if ! grep -qE "^TEST_GEN_PROGS [:+]= $name\$" selftests/numa/Makefile; then
+			echo "$name is not in TEST_GEN_PROGS of selftests/numa/Makefile"
+			bad=$((bad + 1))
+		fi
+	done
 	for name in $names; do
 		count=$((count + 1))
 		if grep -qE '^(Signed-off-by|Assisted-by|Co-developed-by):' "$patches/$name"; then
