@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # One target a verb; the logic is in scripts/. "make help" lists all of it.
 
-VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
+VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH JOBS V O
 export $(VARIABLES)
 
 # A misspelt variable on the command line is an error, not a default.
@@ -9,7 +9,7 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast fetch apply refresh config menuconfig build \
+TARGETS := run check check-fast prove coverage fetch apply refresh config menuconfig build \
 	kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
@@ -19,6 +19,8 @@ TARGETS := run check check-fast fetch apply refresh config menuconfig build \
 run:          ; @scripts/run.sh
 check:        ; @scripts/check.sh
 check-fast:   ; @scripts/check.sh --fast
+prove:        ; @scripts/prove.sh
+coverage:     ; @scripts/coverage.sh
 fetch:        ; @scripts/fetch.sh
 apply:        ; @scripts/apply.sh
 refresh:      ; @scripts/refresh.sh

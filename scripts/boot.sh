@@ -101,6 +101,9 @@ run_guest() {
 	qemu_command run "file,id=console,path=$run/console.log"
 	qemu+=(-device "virtio-serial-pci,ioeventfd=off,vectors=0"
 		-chardev "file,id=ktap,path=$run/ktap.log" -device virtserialport,chardev=ktap,name=ktap)
+	if [[ $KERNEL == gcov ]]; then
+		qemu+=(-chardev "file,id=gcov,path=$run/gcov.tar" -device virtserialport,chardev=gcov,name=gcov)
+	fi
 	write_meta
 	printf '%s\n' "$limit" >"$run/limit"
 	for word in "${!topo_promised[@]}"; do

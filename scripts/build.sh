@@ -11,17 +11,33 @@ usage() {
 
 		Builds KERNEL=$KERNEL out of tree in $work.
 		base: the commit that the series applies to; patched: branch numa as it is, with
-		your uncommitted edits; debug: the same with lockdep, KASAN and more.
+		your uncommitted edits; debug: the same with lockdep, KASAN and more; gcov: the same
+		with counters in ${instrumented[*]}. A number N: the base with the first N
+		commits of branch numa.
 		A kernel that is up to date (same source, configuration and tools) is not built again.
 		--path: print the path of the image and nothing else; fail where it is not built.
 	END
 }
 
+instrumented=(mm/mempolicy.c)
+
+# The commit that is built, empty: the tree as it is.
+commit_of() {
+	local count
+	if [[ $KERNEL == base || $KERNEL == 0 ]]; then
+		state_get base
+	elif is_number "$KERNEL"; then
+		count=$(tree_git rev-list --count "$(state_get base)..numa")
+		((KERNEL <= count)) || usage_error "KERNEL=$KERNEL: branch numa has $count commits; accepted: 0 to $count"
+		tree_git rev-parse "numa~$((count - KERNEL))"
+	fi
+}
+
 # What the source of this kernel is: a commit, or a commit and the edits on it.
 source_id() {
 	local edits
-	if [[ $KERNEL == base ]]; then
-		state_get base
+	if [[ -n $commit ]]; then
+		tree_git rev-parse "$commit^{tree}"
 		return
 	fi
 	edits=$(
@@ -39,20 +55,55 @@ stamp() {
 	ld --version | head -n1
 }
 
-# The base is built in the one tree there is: go there, come back, and give the
+# A commit is built in the one tree there is: go there, come back, and give the
 # files their times again, so that the other kernels are not rebuilt for it.
-to_base() {
+to_commit() {
 	local f
-	tree_is_clean || die "building the base needs the tree $tree without uncommitted changes: commit or stash them first"
+	tree_is_clean || die "building KERNEL=$KERNEL needs the tree $tree without uncommitted changes: commit or stash them first"
 	changed=()
 	while IFS= read -r -d '' f; do
 		[[ -e $tree/$f ]] && changed+=("$f" "$(stat -c %y "$tree/$f")")
 	done < <(tree_git diff -z --name-only "$(state_get base)" HEAD)
 	state_set switched y
-	tree_git checkout -q --detach "$(state_get base)"
+	tree_git checkout -q --detach "$commit"
+	recall_times
 }
 
-from_base() {
+# Files that the series touches have, in $out/.sources, the content and the time that
+# objects were last built from: what is the same again is not newer than its object.
+recall_times() {
+	local blob time path
+	local -A built_from=() built_at=()
+	if [[ -f $out/.sources ]]; then
+		while IFS=$'\t' read -r blob time path; do
+			built_from[$path]=$blob built_at[$path]=$time
+		done <"$out/.sources"
+		# a build that fails leaves objects of no known source
+		rm "$out/.sources"
+	fi
+	while IFS=$'\t' read -r blob path; do
+		if [[ ${built_from[$path]:-} == "$blob" ]]; then
+			touch -d "${built_at[$path]}" "$tree/$path"
+		else
+			touch "$tree/$path"
+		fi
+	done < <(series_files)
+}
+
+record_times() {
+	local blob path
+	while IFS=$'\t' read -r blob path; do
+		printf '%s\t%s\t%s\n' "$blob" "$(stat -c %y "$tree/$path")" "$path"
+	done < <(series_files) >"$out/.sources"
+}
+
+# "blob TAB path" at $commit, of all files that the series touches
+series_files() {
+	tree_git diff --name-only "$(state_get base)" numa | (cd "$tree" && xargs -r git ls-tree "$commit") |
+		sed -E 's/^[0-9]+ blob ([0-9a-f]+)\t/\1\t/'
+}
+
+from_commit() {
 	local i
 	tree_git checkout -q numa
 	for ((i = 0; i < ${#changed[@]}; i += 2)); do
@@ -91,18 +142,24 @@ stop_make() {
 
 leave() {
 	stop_make
-	[[ -z $(state_get switched) ]] || from_base
+	[[ -z $(state_get switched) ]] || from_commit
 }
 
 run_make() {
-	local log=$out/build.log total quiet=()
+	local log=$out/build.log total quiet=() counted=() f
 	total=$(cat "$out/.objects" 2>/dev/null || base_value objects)
 	[[ $V == 1 ]] && quiet=(V=1)
+	if [[ $KERNEL == gcov ]]; then
+		for f in "${instrumented[@]}"; do
+			f=${f##*/}
+			counted+=("GCOV_PROFILE_${f%.c}.o=y")
+		done
+	fi
 	: >"$log" || die "cannot write $log"
 	# a process group of its own, so that an interrupt ends all of it
 	set -m
 	become make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' \
-		"${quiet[@]}" bzImage >"$log" 2>&1 &
+		"${quiet[@]}" "${counted[@]}" bzImage >"$log" 2>&1 &
 	make_pid=$!
 	set +m
 	show_progress "$total" "$log"
@@ -126,8 +183,8 @@ main() {
 		[[ -z $path ]] || realpath "$KERNEL"
 		return
 	fi
-	out=$work/$KERNEL
-	image=$out/arch/x86/boot/bzImage
+	image=$out/arch/x86/boot/bzImage built=$out/.built
+	! is_number "$KERNEL" || image=$out/$KERNEL.bzImage built=$out/$KERNEL.built
 	if [[ -n $path ]]; then
 		[[ -f $image ]] || die "KERNEL=$KERNEL is not built: make build KERNEL=$KERNEL"
 		printf '%s\n' "$image"
@@ -137,19 +194,24 @@ main() {
 	[[ -f $out/.config ]] || die "KERNEL=$KERNEL is not configured: make config KERNEL=$KERNEL"
 	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
 	ccache_setup
+	commit=$(commit_of)
 	want=$(stamp)
-	if [[ -f $image && $(cat "$out/.built" 2>/dev/null) == "$want" ]]; then
+	if [[ -f $image && $(cat "$built" 2>/dev/null) == "$want" ]]; then
 		note "the $KERNEL kernel is up to date"
 		return
 	fi
-	rm -f "$out/.built"
+	rm -f "$built"
 	trap leave EXIT
-	[[ $KERNEL != base ]] || to_base
+	[[ -z $commit ]] || to_commit
 	run_make
-	[[ $KERNEL != base ]] || from_base
+	if [[ -n $commit ]]; then
+		record_times
+		from_commit
+	fi
+	[[ $image == */arch/* ]] || cp "$out/arch/x86/boot/bzImage" "$image"
 	[[ -f $image ]] || die "the build of $KERNEL left no $image"
 	# what was asked for may have been edited while it was built
-	printf '%s\n' "$want" >"$out/.built"
+	printf '%s\n' "$want" >"$built"
 	note "$(stat -c %s "$image") bytes, sha256 $(sha "$image" | cut -c1-16), $(min_sec $((SECONDS - start)))"
 }
 

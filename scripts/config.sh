@@ -48,8 +48,9 @@ main() {
 	[[ $KERNEL != */* ]] || usage_error "KERNEL=$KERNEL is a file: there is nothing to configure"
 	take_lock config
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
-	[[ $KERNEL != debug ]] || fragments+=("$top/config/kernel/debug.config")
-	out=$work/$KERNEL
+	case $KERNEL in
+	debug | gcov) fragments+=("$top/config/kernel/$KERNEL.config") ;;
+	esac
 	mkdir -p "$out"
 
 	digest=$(cat "${fragments[@]}" | sha)

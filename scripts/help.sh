@@ -10,6 +10,8 @@ main() {
 		  make, make run     tools, fetch, apply, build, kselftests, guest, verdict
 		  make check         all that CI asserts; last line "N passed, N failed, N skipped"
 		  make check-fast    its part without guests and kernel builds
+		  make prove         each patch: what it names as its proof fails before and passes after
+		  make coverage      lines and branches of mm/mempolicy.c that the tests run
 		  make fetch         get the base's source into a git tree below O
 		  make apply         put the patches on it, branch numa
 		  make refresh       store branch numa as patches/BASE
@@ -25,12 +27,14 @@ main() {
 		  make help          this text
 
 		Variables             default      accepted
-		  KERNEL              patched      base, patched, debug, or a path to a bzImage
+		  KERNEL              patched      base, patched, debug, gcov, a number (of the last patch
+		                                   applied), or a path to a bzImage
 		  TOPO                4node        $(names_in "$top/config/topology" .conf), or a path to a file
 		  TESTS               all          names of kselftests, "rebind numa_maps"
 		  SEED                1            0 to 999999999: what varies a deterministic guest
 		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
 		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)
+		  PATCH               all          for make prove: a number, or a range like 2-5
 		  BASE                v7.3         $(names_in "$top/config/base" .conf)
 		  KDIR                none         your own git tree of Linux instead of the fetched one
 		  O                   build        directory for the source tree and everything built

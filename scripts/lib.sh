@@ -22,8 +22,8 @@ note() {
 
 # What make was told. Kbuild takes O and V from its command line only.
 : "${BASE:=v7.3}" "${KDIR:=}" "${KERNEL:=patched}" "${TOPO:=4node}" "${TESTS:=}"
-: "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
-export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT JOBS V O
+: "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${PATCH:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
+export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH JOBS V O
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS ARCH CROSS_COMPILE LLVM
 unset KBUILD_OUTPUT KCFLAGS LOCALVERSION
 export LC_ALL=C TZ=UTC
@@ -53,9 +53,12 @@ check_variables() {
 	[[ -z $KDIR || -f $KDIR/Kbuild && -f $KDIR/mm/mempolicy.c ]] ||
 		usage_error "KDIR=$KDIR is not a Linux tree: it has no mm/mempolicy.c"
 	case $KERNEL in
-	base | patched | debug) ;;
+	base | patched | debug | gcov) ;;
 	*/*) [[ -f $KERNEL ]] || usage_error "KERNEL=$KERNEL: there is no such file" ;;
-	*) usage_error "KERNEL=$KERNEL is not known; accepted: base, patched, debug, or a path to a bzImage" ;;
+	*)
+		is_number "$KERNEL" ||
+			usage_error "KERNEL=$KERNEL is not known; accepted: base, patched, debug, gcov, the number of a patch, or a path to a bzImage"
+		;;
 	esac
 	case $ACCEL in
 	tcg | kvm | auto) ;;
@@ -93,6 +96,10 @@ else
 	work=$O/$BASE
 	tree=$work/linux
 fi
+
+# Where KERNEL is built: the kernels "up to patch N" one after the other in one place.
+out=$work/$KERNEL
+! is_number "$KERNEL" || out=$work/step
 
 # The state of the tree is kept beside it, not in it: lines of key=value.
 state_get() {

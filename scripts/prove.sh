@@ -1,0 +1,187 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# Show for each patch that what it names as its proof fails without it and passes with it.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$top/scripts/series.sh"
+. "$top/scripts/expected.sh"
+
+usage() {
+	cat <<-END
+		usage: prove.sh [-h]
+
+		For each patch, or PATCH=N or PATCH=FIRST-LAST, builds KERNEL=N-1 and KERNEL=N, runs the
+		kselftests that the patch names in "Proof:" lines on 4node, or on the topology that the
+		line names, and prints a line: how many of
+		the named tests fail before it and pass after it. Both runs must also be right in all else: what
+		later patches fix fails, and nothing else does.
+		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
+		The table is kept in results/prove/table.md. Exit status: 1 where a patch is not proven.
+	END
+}
+
+# Names of the programs of the patterns on topology $2 of patch number $1
+programs_of() {
+	proofs_of "$1" "$2" | cut -d: -f1 | sort -u | paste -sd' '
+}
+
+# Patterns "program:subtest" of patch number $1 on topology $2
+proofs_of() {
+	all_proofs_of "$1" | awk -v topo="$2" '($3 == "" ? "4node" : $3) == topo { print $1 }'
+}
+
+# Lines "program:subtest [on topology]" of patch number $1
+all_proofs_of() {
+	sed -n '/^---$/q; s/^Proof: kselftest //p' "$patches/${names[$1 - 1]}"
+}
+
+# One run of KERNEL=$1 with TESTS=$2 into directory $3, judged
+run_step() {
+	local dir=$3
+	mkdir -p "$dir"
+	{
+		KERNEL=$1 TESTS=$2 NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" &&
+			KERNEL=$1 expected_failures >"$dir/expected" &&
+			"$top/scripts/verdict.sh" "$dir"
+	} >"$dir/out" 2>&1 </dev/null
+}
+
+build_step() {
+	local step
+	for step in "$@"; do
+		KERNEL=$step "$top/scripts/config.sh" >"$out/build.out" 2>&1 &&
+			KERNEL=$step "$top/scripts/build.sh" >"$out/build.out" 2>&1 || {
+			cat "$out/build.out" >&2
+			die "KERNEL=$step cannot be built (above)"
+		}
+	done
+}
+
+# Of the tests in the run $1 on TOPO that match the patterns of patch $2: how many, and how many
+# have status $3
+count() {
+	local key status program sub pattern
+	matched=0 hits=0
+	while IFS=$'\t' read -r program sub status _; do
+		[[ $sub != - ]] || continue
+		key=$program:$sub
+		while IFS= read -r pattern; do
+			# shellcheck disable=SC2053 # a pattern, on purpose
+			[[ $key == $pattern ]] || continue
+			matched=$((matched + 1))
+			[[ $status != "$3" ]] || hits=$((hits + 1))
+			break
+		done < <(proofs_of "$2" "$TOPO")
+	done <"$1/tests.tsv"
+}
+
+row() {
+	printf '| %s | %s | %s | %s | %s |\n' "$@" >>"$out/table.md"
+	printf '%-6s %2s  %-62.62s %s; %s\n' "$5" "$1" "$2" "$3" "$4"
+}
+
+# Patch number $1 on topology $2
+prove_kselftest() {
+	local nr=$1 tests before after verdict=proven pids=() status=0
+	export TOPO=$2
+	tests=$(programs_of "$nr" "$TOPO")
+	build_step $((nr - 1)) "$nr"
+	run_step $((nr - 1)) "$tests" "$out/$nr-$TOPO-before" &
+	pids=($!)
+	run_step "$nr" "$tests" "$out/$nr-$TOPO-after" &
+	pids+=($!)
+	wait "${pids[0]}" || status=1
+	wait "${pids[1]}" || status=1
+	count "$out/$nr-$TOPO-before" "$nr" known
+	before="$hits of $matched fail"
+	((hits == matched && matched > 0)) || status=1
+	count "$out/$nr-$TOPO-after" "$nr" pass
+	after="$hits of $matched pass"
+	((hits == matched && matched > 0)) || status=1
+	((status == 0)) || verdict=FAILED
+	row "$nr" "$(subject_of "$nr")" "$tests on $TOPO: $before" "$after" "$verdict"
+	((status == 0)) || sed 's/^/        /' "$out/$nr-$TOPO-before/out" "$out/$nr-$TOPO-after/out"
+	return $status
+}
+
+subject_of() {
+	git mailinfo -b /dev/null /dev/null <"$patches/${names[$1 - 1]}" | sed -n 's/^Subject: //p'
+}
+
+# The text of each function in the objects of the C files that patch $1 touches
+object_code() {
+	local file object
+	sed -n 's/^+++ b\///p' "$patches/${names[$1 - 1]}" | grep '\.c$' | while read -r file; do
+		object=$work/step/${file%.c}.o
+		[[ ! -f $object ]] || objdump -d --no-show-raw-insn --no-addresses "$object" |
+			sed "s|^.*file format.*|$file|; s/+0x[0-9a-f]*>/>/g"
+	done
+}
+
+prove_none() {
+	local nr=$1 what changed
+	if ! grep -qE '^\+\+\+ b/.*\.[ch]$' "$patches/${names[nr - 1]}"; then
+		row "$nr" "$(subject_of "$nr")" "no C file" "no C file" proven
+		return
+	fi
+	build_step $((nr - 1))
+	object_code "$nr" >"$out/$nr-before.s"
+	build_step "$nr"
+	object_code "$nr" >"$out/$nr-after.s"
+	if cmp -s "$out/$nr-before.s" "$out/$nr-after.s"; then
+		what="same object code"
+	else
+		changed=$(diff <(functions "$out/$nr-before.s") <(functions "$out/$nr-after.s") |
+			sed -nE 's/^[<>] [0-9a-f]+ //p' | sort -u | paste -sd' ')
+		what="object code differs in ${changed:-data}"
+	fi
+	row "$nr" "$(subject_of "$nr")" "none to show" "$what" told
+}
+
+# "checksum function" of a disassembly
+functions() {
+	awk '/^<.*>:$/ { name = $0; gsub(/[<>:]/, "", name); next } name { print name "\t" $0 }' "$1" |
+		awk -F'\t' '{ text[$1] = text[$1] $2 $3 } END { for (n in text) print n "\t" text[n] }' |
+		while IFS=$'\t' read -r name text; do
+			printf '%s %s\n' "$(cksum <<<"$text" | cut -d' ' -f1)" "$name"
+		done | sort -k2
+}
+
+main() {
+	local first=1 last nr topo status=0
+	case ${1:-} in
+	-h) usage && exit ;;
+	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
+	esac
+	take_lock prove
+	mapfile -t names < <(series_names)
+	((${#names[@]})) || exit 1
+	last=${#names[@]}
+	if [[ -n $PATCH ]]; then
+		[[ $PATCH =~ ^([0-9]{1,4})(-([0-9]{1,4}))?$ ]] ||
+			usage_error "PATCH=$PATCH is neither a number nor a range like 2-5; accepted: 1 to $last"
+		first=$((10#${BASH_REMATCH[1]})) last=$((10#${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}))
+		((first >= 1 && first <= last && last <= ${#names[@]})) ||
+			usage_error "PATCH=$PATCH is out of range; accepted: 1 to ${#names[@]}"
+	fi
+	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
+	"$top/scripts/refresh.sh" --check >/dev/null ||
+		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
+	KERNEL=base expected_failures >/dev/null
+	"$top/scripts/selftests.sh" >/dev/null
+	"$top/scripts/initramfs.sh" >/dev/null
+	out=$results/prove
+	mkdir -p "$out"
+	rm -rf "${out:?}"/*
+	printf '| nr | patch | before | after | verdict |\n|---|---|---|---|---|\n' >"$out/table.md"
+	for ((nr = first; nr <= last; nr++)); do
+		[[ -n $(all_proofs_of "$nr") ]] || prove_none "$nr"
+		for topo in $(all_proofs_of "$nr" | awk '{ print $3 == "" ? "4node" : $3 }' | sort -u); do
+			prove_kselftest "$nr" "$topo" || status=1
+		done
+	done
+	note "table: ${out#"$PWD/"}/table.md"
+	((status == 0)) || die "a patch is not proven (above)"
+}
+
+main "$@"
