@@ -30,7 +30,7 @@ main() {
 		  KERNEL              patched      base, patched, debug, gcov, a number (of the last patch
 		                                   applied), or a path to a bzImage
 		  TOPO                4node        $(names_in "$top/config/topology" .conf), or a path to a file
-		  TESTS               all          names of kselftests, "rebind numa_maps"
+		  TESTS               all          names of kselftests, "shared_policy numa_maps"
 		  SEED                1            0 to 999999999: what varies a deterministic guest
 		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
 		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)

@@ -993,7 +993,7 @@ FIXTURE_SETUP(policy_text)
 	int first, last;
 
 	ASSERT_EQ(0, numa_nodes_get(&self->nodes));
-	/* up to four nodes: the kernel cuts off a list that is too long */
+	/* up to four nodes; long_list has more */
 	last = self->nodes.nr_mem - 1;
 	first = variant->nodes == LAST ? last : last < 3 ? 0 : last - 3;
 	for (int i = first; i <= last && variant->nodes != NONE; i++) {
@@ -1016,20 +1016,19 @@ FIXTURE_TEARDOWN(policy_text)
  * mbind() changes the line of its range, whatever the task policy is, and MPOL_DEFAULT
  * takes it away again.
  */
-static void text_of_vma(struct __test_metadata *_metadata, FIXTURE_DATA(policy_text) *self,
-			const FIXTURE_VARIANT(policy_text) *variant)
+static void text_of_vma(struct __test_metadata *_metadata, const struct numa_nodes *nodes,
+			int mode, const struct nodemask *asked, const char *want)
 {
-	struct nodemask mask = NODEMASK(self->nodes.mem[0]);
+	struct nodemask mask = NODEMASK(nodes->mem[0]);
 	size_t size = page_size();
 	char *p;
 
 	p = mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, p);
-	if (variant->mode != MPOL_DEFAULT)
+	if (mode != MPOL_DEFAULT)
 		ASSERT_EQ(0, sys_set_mempolicy(MPOL_PREFERRED, &mask));
-	ASSERT_EQ(0, sys_mbind(p + size, size, variant->mode,
-			       variant->nodes == NONE ? NULL : &self->asked, 0));
-	EXPECT_STREQ(self->want, self_line(variant->mode == MPOL_DEFAULT ? p : p + size));
+	ASSERT_EQ(0, sys_mbind(p + size, size, mode, asked, 0));
+	EXPECT_STREQ(want, self_line(mode == MPOL_DEFAULT ? p : p + size));
 
 	ASSERT_EQ(0, sys_set_mempolicy(MPOL_DEFAULT, NULL));
 	ASSERT_EQ(0, sys_mbind(p, 3 * size, MPOL_DEFAULT, NULL, 0));
@@ -1038,15 +1037,14 @@ static void text_of_vma(struct __test_metadata *_metadata, FIXTURE_DATA(policy_t
 }
 
 /* set_mempolicy() changes the lines of all mappings that have no policy of their own */
-static void text_of_task(struct __test_metadata *_metadata, FIXTURE_DATA(policy_text) *self,
-			 const FIXTURE_VARIANT(policy_text) *variant)
+static void text_of_task(struct __test_metadata *_metadata, int mode,
+			 const struct nodemask *asked, const char *want)
 {
-	size_t len = strlen(self->want);
+	size_t len = strlen(want);
 	char line[4096];
 	FILE *f;
 
-	ASSERT_EQ(0, sys_set_mempolicy(variant->mode,
-				       variant->nodes == NONE ? NULL : &self->asked));
+	ASSERT_EQ(0, sys_set_mempolicy(mode, asked));
 	f = fopen("/proc/self/numa_maps", "re");
 	ASSERT_NE(NULL, f);
 	while (fgets(line, sizeof(line), f)) {
@@ -1055,15 +1053,67 @@ static void text_of_task(struct __test_metadata *_metadata, FIXTURE_DATA(policy_
 		ASSERT_LT(len, strlen(policy));
 		EXPECT_NE(NULL, strchr(" \n", policy[len]));
 		policy[len] = '\0';
-		EXPECT_STREQ(self->want, policy);
+		EXPECT_STREQ(want, policy);
 	}
 	fclose(f);
 }
 
 TEST_F(policy_text, vma_and_task)
 {
-	text_of_vma(_metadata, self, variant);
-	text_of_task(_metadata, self, variant);
+	const struct nodemask *asked = variant->nodes == NONE ? NULL : &self->asked;
+
+	text_of_vma(_metadata, &self->nodes, variant->mode, asked, self->want);
+	text_of_task(_metadata, variant->mode, asked, self->want);
+}
+
+/* A list of nodes is shown whole, however long it is */
+FIXTURE(long_list)
+{
+	struct numa_nodes nodes;
+	struct nodemask mask;
+	char want[256];
+};
+
+FIXTURE_VARIANT(long_list)
+{
+	int mode;
+	const char *text;
+};
+
+FIXTURE_VARIANT_ADD(long_list, bind) { MPOL_BIND, "bind" };
+FIXTURE_VARIANT_ADD(long_list, bind_static_balancing) {
+	MPOL_BIND | MPOL_F_STATIC_NODES | MPOL_F_NUMA_BALANCING, "bind=static|balancing"
+};
+
+FIXTURE_VARIANT_ADD(long_list, many) { MPOL_PREFERRED_MANY, "prefer (many)" };
+FIXTURE_VARIANT_ADD(long_list, interleave) { MPOL_INTERLEAVE, "interleave" };
+FIXTURE_VARIANT_ADD(long_list, weighted_static) {
+	MPOL_WEIGHTED_INTERLEAVE | MPOL_F_STATIC_NODES, "weighted interleave=static"
+};
+
+FIXTURE_SETUP(long_list)
+{
+	ASSERT_EQ(0, numa_nodes_get(&self->nodes));
+	NEED_MEMORY_NODES(&self->nodes, 40);
+	/* two of three, "0-1,3-4,6-7" and so on: with all it would be short */
+	for (int i = 0; i < 40; i++)
+		if (i % 3 != 2)
+			nodemask_set(&self->mask, self->nodes.mem[i]);
+	snprintf(self->want, sizeof(self->want), "%s:%s", variant->text,
+		 nodemask_str(&self->mask));
+	/* what a char[64] holds */
+	ASSERT_LT(63, strlen(self->want));
+}
+
+/* No state outlives the process */
+FIXTURE_TEARDOWN(long_list)
+{
+}
+
+TEST_F(long_list, vma_and_task)
+{
+	text_of_vma(_metadata, &self->nodes, variant->mode, &self->mask, self->want);
+	text_of_task(_metadata, variant->mode, &self->mask, self->want);
 }
 
 TEST_HARNESS_MAIN

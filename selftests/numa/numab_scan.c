@@ -16,8 +16,10 @@
  * gets its first scan period in init_numa_balancing(), and being the only user
  * of its mm it faults on memory of other nodes only.
  */
+#include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include "kselftest_harness.h"
 #include "numa_util.h"
@@ -642,6 +644,235 @@ TEST_F_TIMEOUT(tour, memory_follows, 120)
 	static const struct memory plain;
 
 	in_child(_metadata, &self->env, tour, &plain);
+}
+
+/* What a process does over and over while it is scanned */
+enum { NOTHING, FORK, VFORK };
+
+struct forking {
+	int how;
+	bool threaded;
+};
+
+/* Far longer than the time from one fork to the next, two times CHECK_MS */
+#define FORK_DELAY_MS	100
+#define NR_FORKS	100
+
+/* How often all of this process's memory was scanned, -1 if the kernel does not tell */
+static long scan_seq(void)
+{
+	static char buf[16384];
+	char *line;
+	long seq;
+
+	if (file_read("/proc/self/sched", buf, sizeof(buf)))
+		return -1;
+	line = strstr(buf, "mm->numa_scan_seq");
+	return line && sscanf(line, "%*[^:]: %ld", &seq) == 1 ? seq : -1;
+}
+
+/* A child that ends at once, or a copy that first looks at its scan_seq(): its status */
+static int spawn(int how, bool look)
+{
+	int status = 0;
+	pid_t pid;
+
+	if (how == NOTHING)
+		return 0;
+	pid = how == VFORK ? vfork() : fork();
+	if (!pid)
+		_exit(look && how == FORK && scan_seq());
+	return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
+static void *sleeper(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+static void forking_start(struct __test_metadata *_metadata, const struct forking *f)
+{
+	struct numab_knobs knobs = fast;
+	pthread_t thread;
+
+	knobs.value[NUMAB_SCAN_DELAY] = FORK_DELAY_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	if (f->threaded)
+		ASSERT_EQ(0, pthread_create(&thread, NULL, sleeper, NULL));
+}
+
+static void fetch_and_fork(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct forking *f = arg;
+	struct buffer b;
+	bool moved = false;
+
+	forking_start(_metadata, f);
+	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	ASSERT_EQ(0, spawn(f->how, false));
+	ASSERT_EQ(0, numa_balancing_set(1));
+	for (int i = 0; !moved && i < NR_FORKS; i++) {
+		moved = touch_until_on(&b, NULL, e->near, now_ms() + 2 * CHECK_MS);
+		ASSERT_EQ(0, spawn(f->how, false));
+	}
+	EXPECT_TRUE(moved);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+static void scan_and_fork(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	long deadline = now_ms() + DEADLINE_MS, seq;
+	const struct forking *f = arg;
+	struct buffer b;
+
+	forking_start(_metadata, f);
+	buffer_map(_metadata, &b, 0, CONTROL_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	ASSERT_EQ(0, numa_balancing_set(1));
+	do {
+		buffer_touch(&b);
+		seq = scan_seq();
+	} while (!seq && now_ms() < deadline);
+
+	/* From here on no scanner runs */
+	ASSERT_EQ(0, numa_balancing_set(0));
+	seq = scan_seq();
+	ASSERT_LT(0, seq);
+	EXPECT_EQ(0, spawn(f->how, true));
+	EXPECT_EQ(seq, scan_seq());
+}
+
+/* A process that has children */
+FIXTURE(forking)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(forking)
+{
+	struct forking forking;
+};
+
+FIXTURE_VARIANT_ADD(forking, none) { };
+FIXTURE_VARIANT_ADD(forking, fork) { .forking.how = FORK };
+FIXTURE_VARIANT_ADD(forking, vfork) { .forking.how = VFORK };
+FIXTURE_VARIANT_ADD(forking, fork_threaded) { .forking = { FORK, true } };
+
+FIXTURE_SETUP(forking)
+{
+	env_get(_metadata, &self->env, 0);
+}
+
+FIXTURE_TEARDOWN_PARENT(forking)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Memory follows a process that forks again and again within the scan delay:
+ * the delay of the child (init_numa_balancing()) is not one of the parent.
+ */
+TEST_F(forking, memory_follows)
+{
+	in_child(_metadata, &self->env, fetch_and_fork, &variant->forking);
+}
+
+/* The scan of the parent goes on where it was, that of a copy of its mm begins */
+TEST_F(forking, scans_apart)
+{
+	if (scan_seq() < 0)
+		SKIP(return, "needs sched_debug");
+	in_child(_metadata, &self->env, scan_and_fork, &variant->forking);
+}
+
+static void write_once(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	long deadline = now_ms() + DEADLINE_MS, faults, updates;
+	const struct memory *m = arg;
+	bool moves = m->nodes != FAR;
+	struct rusage before, after;
+	struct events ev;
+	struct buffer b;
+	size_t units;
+
+	buffer_map(_metadata, &b, m->flags, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, m);
+	units = m->flags & HUGE ? b.len / thp_size() : nr_pages(&b);
+
+	/* Hints for all of it, by a single pass as none of it is touched, and no more */
+	updates = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+
+	ev = events();
+	ASSERT_EQ(0, getrusage(RUSAGE_SELF, &before));
+	for (size_t off = 0; off < b.len; off += page_size())
+		*(volatile size_t *)(b.addr + off) = off;
+	ASSERT_EQ(0, getrusage(RUSAGE_SELF, &after));
+	ev = events_since(&ev);
+	faults = after.ru_minflt - before.ru_minflt;
+
+	/* All had a hint and all went where they belong */
+	EXPECT_GE(ev.faults * 100, units * ENOUGH);
+	EXPECT_TRUE(buffer_is_on(&b, moves ? e->near : e->far));
+	if (moves) {
+		EXPECT_GE(ev.migrated * 100, nr_pages(&b) * ENOUGH);
+	} else {
+		EXPECT_EQ(0, ev.migrated);
+	}
+
+	/* One fault each; half as many are spare */
+	EXPECT_GE(faults * 100, units * ENOUGH);
+	EXPECT_LE(faults, units * 3 / 2);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+FIXTURE(write_faults)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(write_faults)
+{
+	struct memory memory;
+};
+
+FIXTURE_VARIANT_ADD(write_faults, base_pages) { };
+FIXTURE_VARIANT_ADD(write_faults, huge_pages) { .memory.flags = HUGE };
+
+/* as left.outside_mask */
+FIXTURE_VARIANT_ADD(write_faults, base_pages_stay) {
+	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR },
+};
+
+FIXTURE_VARIANT_ADD(write_faults, huge_pages_stay) {
+	.memory = { HUGE, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR },
+};
+
+FIXTURE_SETUP(write_faults)
+{
+	env_get(_metadata, &self->env, variant->memory.flags);
+}
+
+FIXTURE_TEARDOWN_PARENT(write_faults)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A write to a page with a hint costs one fault: do_numa_page() makes the PTE
+ * writable again where the page stays, and one that was migrated must not be
+ * mapped read-only for a second fault either (remove_migration_pte()).
+ */
+TEST_F(write_faults, one_for_each_page)
+{
+	in_child(_metadata, &self->env, write_once, &variant->memory);
 }
 
 TEST_HARNESS_MAIN

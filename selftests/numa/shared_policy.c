@@ -28,6 +28,7 @@
  * that have no neighbour to merge with. So neither group needs the other
  * property to hold.
  */
+#include <time.h>
 #include <sys/ipc.h>
 #include <sys/shm.h>
 
@@ -533,6 +534,138 @@ TEST(private_same_policy_keeps_one_vma)
 	EXPECT_EQ(1, vma_count(p, size));
 	*p = 1;
 	EXPECT_EQ(nodes.mem[1], page_node(p));
+}
+
+/*
+ * (C) A futex with FUTEX2_MPOL is found by all who map the object.
+ *
+ * The flag puts the futex on the node of the policy of its memory. Memory that is
+ * shared has one policy, so waiter and waker have to come to the same node,
+ * through whichever mapping it was set (__futex_key_to_node()).
+ */
+
+/* Newer than some installed headers: enumerators, so they cannot be asked for */
+enum {
+	NR_FUTEX_WAKE = 454,
+	NR_FUTEX_WAIT = 455,
+	U32_MPOL = 0x02 | 0x08,		/* FUTEX2_SIZE_U32 | FUTEX2_MPOL, not private */
+};
+
+#define WAIT_MS		5000		/* usual is 1 ms */
+
+FIXTURE(futex)
+{
+	int nodes[2];
+	int fd;
+	uint32_t *futex;		/* the waker's mapping: [0] futex, [1] waiter is ready */
+};
+
+FIXTURE_VARIANT(futex)
+{
+	bool waiter_binds, waker_binds;
+};
+
+FIXTURE_VARIANT_ADD(futex, none) { };
+FIXTURE_VARIANT_ADD(futex, both) { .waiter_binds = true, .waker_binds = true };
+FIXTURE_VARIANT_ADD(futex, waiter_binds) { .waiter_binds = true };
+FIXTURE_VARIANT_ADD(futex, waker_binds) { .waker_binds = true };
+
+static uint32_t *futex_map(int fd)
+{
+	return mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+}
+
+static long futex_prefer(uint32_t *futex, int node)
+{
+	struct nodemask mask = NODEMASK(node);
+
+	return sys_mbind(futex, page_size(), MPOL_PREFERRED, &mask, 0);
+}
+
+static long futex_wake(uint32_t *futex)
+{
+	return syscall(NR_FUTEX_WAKE, futex, 0xffffffffUL, 1, U32_MPOL);
+}
+
+static long futex_wait(uint32_t *futex)
+{
+	int64_t until[2] = { (now_ms() + WAIT_MS) / 1000 + 1, 0 };
+
+	return syscall(NR_FUTEX_WAIT, futex, 0UL, 0xffffffffUL, U32_MPOL, until, CLOCK_MONOTONIC);
+}
+
+/* State of a process in /proc/PID/stat, '?' if there is none */
+static char task_state(pid_t pid)
+{
+	char path[64], buf[1024], *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	if (file_read(path, buf, sizeof(buf)))
+		return '?';
+	p = strrchr(buf, ')');
+	return p && p[1] ? p[2] : '?';
+}
+
+FIXTURE_SETUP(futex)
+{
+	struct numa_nodes nodes;
+
+	ASSERT_EQ(0, numa_nodes_get(&nodes));
+	NEED_MEMORY_NODES(&nodes, 2);
+	self->nodes[0] = nodes.mem[0];
+	self->nodes[1] = nodes.mem[1];
+	self->fd = memfd_create("futex", MFD_CLOEXEC);
+	ASSERT_LE(0, self->fd);
+	ASSERT_EQ(0, ftruncate(self->fd, page_size()));
+	self->futex = futex_map(self->fd);
+	ASSERT_NE(MAP_FAILED, self->futex);
+	if (futex_wake(self->futex) < 0 && (errno == ENOSYS || errno == EINVAL))
+		SKIP(return, "needs futex2");
+}
+
+FIXTURE_TEARDOWN(futex)
+{
+}
+
+/*
+ * For two nodes in turn, as a futex without a policy has a node too, and that may
+ * be the one of the policy. The policy is set before anyone waits. Who said to be
+ * ready and sleeps, does so in futex_wait().
+ */
+TEST_F(futex, waker_finds_waiter)
+{
+	for (int i = 0; i < ARRAY_SIZE(self->nodes); i++) {
+		long deadline = now_ms() + WAIT_MS, woken;
+		volatile uint32_t *ready = self->futex + 1;
+		int status;
+		pid_t pid;
+
+		*ready = 0;
+		if (variant->waker_binds)
+			ASSERT_EQ(0, futex_prefer(self->futex, self->nodes[i]));
+		pid = fork();
+		ASSERT_LE(0, pid);
+		if (!pid) {
+			uint32_t *futex = futex_map(self->fd);
+
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			ASSERT_NE(MAP_FAILED, futex);
+			if (variant->waiter_binds)
+				ASSERT_EQ(0, futex_prefer(futex, self->nodes[i]));
+			*ready = 1;
+			_exit(!!futex_wait(futex));
+		}
+		while (!(*ready && task_state(pid) == 'S') && now_ms() < deadline)
+			cpu_relax();
+
+		woken = futex_wake(self->futex);
+		EXPECT_EQ(1, woken);
+		if (woken != 1)
+			kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		if (woken == 1)
+			EXPECT_EQ(0, status);
+	}
 }
 
 TEST_HARNESS_MAIN

@@ -850,6 +850,126 @@ TEST_F(parser, accepted)
 }
 
 /*
+ * Flags where they have no place: the default policy has none, and they stand
+ * before the nodes. They are not flags there, whatever they say.
+ */
+FIXTURE(misplaced)
+{
+};
+
+FIXTURE_SETUP(misplaced)
+{
+	setup(_metadata);
+}
+
+FIXTURE_TEARDOWN(misplaced)
+{
+}
+
+static const char * const misplaced[] = {
+	"=static", "=relative", "=balancing", "=static|balancing", "=garbage", "=",
+};
+
+TEST_F(misplaced, default)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(misplaced); i++) {
+		struct text name = text("default%s", misplaced[i]);
+
+		expect_outcome(_metadata, FSCONFIG, "EINVAL", name.s);
+		expect_outcome(_metadata, FSCONFIG, "EINVAL", given(name.s, ONE).s);
+	}
+	expect_outcome(_metadata, MOUNT, "EINVAL", "default=static");
+}
+
+TEST_F(misplaced, after_nodes)
+{
+	for (size_t mode = 0; mode < ARRAY_SIZE(modes); mode++) {
+		for (size_t i = 0; i < ARRAY_SIZE(misplaced); i++) {
+			for (int form = EMPTY; form < NR_FORMS; form++)
+				expect_outcome(_metadata, FSCONFIG, "EINVAL",
+					       text("%s%s", given(modes[mode], form).s,
+						    misplaced[i]).s);
+			/* also after flags where they belong */
+			expect_outcome(_metadata, FSCONFIG, "EINVAL",
+				       text("%s=static%s%s", modes[mode], env.given[ONE].s,
+					    misplaced[i]).s);
+		}
+	}
+	expect_outcome(_metadata, MOUNT, "EINVAL", text("%s=static", given("bind", ONE).s).s);
+}
+
+TEST_F(misplaced, remount)
+{
+	const struct text wrong[] = {
+		text("default=static"), text("%s=relative", given("interleave", ONE).s),
+	};
+	struct text old = shown("bind", ONE);
+
+	ASSERT_EQ(0, tmpfs_mount(DIR, old.s));
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		for (int api = FSCONFIG; api <= MOUNT; api++)
+			EXPECT_EQ(EINVAL, tmpfs(api, true, DIR, NULL, wrong[i].s)) {
+				TH_LOG("given: mpol=%s", wrong[i].s);
+			}
+		EXPECT_TEXT(old.s, mount_mpol(DIR));
+	}
+}
+
+/*
+ * A list of nodes is shown whole, however long it is.
+ */
+FIXTURE(long_list)
+{
+	struct nodemask nodes;
+	struct text want;
+};
+
+FIXTURE_VARIANT(long_list)
+{
+	const char *name;
+};
+
+FIXTURE_VARIANT_ADD(long_list, bind) { "bind" };
+FIXTURE_VARIANT_ADD(long_list, interleave_static) { "interleave=static" };
+FIXTURE_VARIANT_ADD(long_list, prefer_many_relative) { "prefer (many)=relative" };
+FIXTURE_VARIANT_ADD(long_list, weighted_interleave) { "weighted interleave" };
+
+FIXTURE_SETUP(long_list)
+{
+	setup(_metadata);
+	if (_metadata->exit_code)
+		return;
+	NEED_MEMORY_NODES(&env.nodes, 40);
+	/* two of three, "0-1,3-4,6-7" and so on: with all it would be short */
+	for (int i = 0; i < 40; i++)
+		if (i % 3 != 2)
+			nodemask_set(&self->nodes, env.nodes.mem[i]);
+	self->want = text("%s:%s", variant->name, nodemask_str(&self->nodes));
+	/* what a char[64] holds */
+	ASSERT_LT(63, strlen(self->want.s));
+}
+
+FIXTURE_TEARDOWN(long_list)
+{
+}
+
+TEST_F(long_list, shown)
+{
+	struct text line = text("%s 0 0", self->want.s);
+
+	ASSERT_EQ(0, tmpfs_mount(DIR, self->want.s));
+	EXPECT_TEXT(self->want.s, mount_mpol(DIR));
+	/* the two fields after the options are at the end of the line */
+	ASSERT_NE(NULL, mount_line(MOUNTS, DIR));
+	EXPECT_TEXT(line.s, unescape(mpol_of(mount_line(MOUNTS, DIR))));
+}
+
+TEST_F(long_list, same_policy)
+{
+	expect_round_trip(_metadata, self->want.s, self->want.s);
+}
+
+/*
  * Remount: "Preserve previous mempolicy unless mpol remount option was specified"
  * (shmem_reconfigure()). The mount begins with a policy that binds to one node.
  */
@@ -913,14 +1033,36 @@ TEST_F(remount, without_mpol_keeps_it)
 }
 
 /*
- * The default policy is that there is none, and for shmem_reconfigure() this is
- * the same as no option. So a policy can be replaced but not be taken away.
+ * "can be adjusted on the fly via 'mount -o remount ...'" (tmpfs.rst), and the
+ * default is a value like any other: no policy is left, for files that come.
  */
-TEST_F(remount, default_keeps_it)
+TEST_F(remount, to_default)
 {
+	struct nodemask first = NODEMASK(env.nodes.mem[0]);
+	struct text another = shown("interleave", LIST);
+	char *old, *new;
+
+	old = map_file(DIR "/old");
+	ASSERT_NE(MAP_FAILED, old);
 	ASSERT_EQ(0, tmpfs(variant->api, true, DIR, "2m", "default"));
-	EXPECT_TEXT(self->old.s, mount_mpol(DIR));
+	EXPECT_TEXT("", mount_mpol(DIR));
 	EXPECT_TRUE(mount_size(DIR, "2048k"));
+
+	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &first));
+	EXPECT_TEXT(self->old.s, file_mpol(old));
+	expect_placement(_metadata, old, self->old.s, &env.mask[ONE], true);
+	new = map_file(DIR "/new");
+	ASSERT_NE(MAP_FAILED, new);
+	EXPECT_TEXT("default", file_mpol(new));
+	expect_placement(_metadata, new, text("bind:%d", env.nodes.mem[0]).s, &first, true);
+
+	/* again, by no option, and to another one */
+	ASSERT_EQ(0, tmpfs(variant->api, true, DIR, NULL, "default"));
+	EXPECT_TEXT("", mount_mpol(DIR));
+	ASSERT_EQ(0, tmpfs(variant->api, true, DIR, NULL, NULL));
+	EXPECT_TEXT("", mount_mpol(DIR));
+	ASSERT_EQ(0, tmpfs(variant->api, true, DIR, NULL, given("interleave", LIST).s));
+	EXPECT_TEXT(another.s, mount_mpol(DIR));
 }
 
 /* The mount stays as it is, in everything */
@@ -944,6 +1086,7 @@ TEST_F(remount, refused_changes_nothing)
 	ASSERT_NE(MAP_FAILED, map);
 	memset(map, 1, env.len);
 	EXPECT_EQ(EINVAL, tmpfs(variant->api, true, DIR, "4k", given("interleave", ALL).s));
+	EXPECT_EQ(EINVAL, tmpfs(variant->api, true, DIR, "4k", "default"));
 	EXPECT_TEXT(self->old.s, mount_mpol(DIR));
 	EXPECT_TRUE(mount_size(DIR, "1024k"));
 }
