@@ -325,6 +325,7 @@ TEST(length_rounded_up_to_zero)
 	char *p = map_anon();
 
 	NEED_HOME_NODE();
+	NEED_MEMORY_NODES(&nodes, 2);
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(0, sys_mbind(p, NR_PAGES * page, MPOL_BIND, &first, 0));
 	ASSERT_EQ(-1, madvise(p, -1UL, MADV_NORMAL));

@@ -499,8 +499,11 @@ static int nodes_get(void)
 static void setup(struct __test_metadata *_metadata, bool ia32, bool vma, bool shared)
 {
 	size_t page = page_size();
+	struct numa_nodes nodes;
 	char *p;
 
+	ASSERT_EQ(0, numa_nodes_get(&nodes));
+	NEED_MEMORY_NODES(&nodes, 2);
 	if (access("/sys/kernel/mm/mempolicy/weighted_interleave", F_OK))
 		SKIP(return, "needs weighted_interleave");
 	if (ia32 && !ia32_works())

@@ -194,9 +194,13 @@ FIXTURE_VARIANT_ADD(sysctl_bad, wraps_to_1) { .text = "4294967297" };
 
 FIXTURE_SETUP(sysctl_bad)
 {
+	struct numa_nodes nodes;
+
+	self->old = numa_balancing_get();
+	ASSERT_EQ(0, numa_nodes_get(&nodes));
+	NEED_MEMORY_NODES(&nodes, 2);
 	NEED_ROOT();
 	NEED_BALANCING();
-	self->old = numa_balancing_get();
 }
 
 FIXTURE_TEARDOWN_PARENT(sysctl_bad)
