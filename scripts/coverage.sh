@@ -19,7 +19,7 @@ min_lines=95 min_branches=85
 
 # Guests on every topology, as many at a time as there are CPUs.
 run_guests() {
-	local topo dir pids=() status=0 i
+	local topo dir pids=() status=0
 	for topo in $(names_in "$top/config/topology" .conf); do
 		dir=$out/$topo
 		mkdir "$dir"
@@ -27,12 +27,14 @@ run_guests() {
 			TOPO=$topo NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" && "$top/scripts/verdict.sh" "$dir"
 		} >"$dir.out" 2>&1 </dev/null &
 		pids+=($!)
-		if ((${#pids[@]} % $(nproc) == 0)); then
-			wait "${pids[@]: -$(nproc)}" || true
+		if ((${#pids[@]} == $(nproc))); then
+			wait "${pids[@]}" || true
+			pids=()
 		fi
 	done
-	for i in "${pids[@]}"; do
-		wait "$i" || status=1
+	wait
+	for dir in "$out"/*/; do
+		[[ $(cat "$dir/verdict") == pass ]] || status=1
 	done
 	sed 's/^ *//' "$out"/*.out | grep '^verdict' | sort | uniq -c | sed 's/^ */      /'
 	((status == 0)) || cat "$out"/*.out >&2

@@ -733,8 +733,8 @@ static void step_mbind(void)
 	};
 	unsigned int flags = all_flags[rnd(ARRAY_SIZE(all_flags))];
 	bool move_all = flags & MPOL_MF_MOVE_ALL, move = flags & MPOL_MF_MOVE || move_all;
-	bool hole = false, empty = true, misplaced = false, twice = false;
-	int mode, err;
+	bool empty = true, misplaced = false;
+	int mode;
 	struct policy pol = random_policy(&mode);
 	struct nodemask mask = mask_of(pol.user);
 	bool strict = flags & MPOL_MF_STRICT && pol.mode != MPOL_DEFAULT;
@@ -745,34 +745,21 @@ static void step_mbind(void)
 	random_range();
 	call("mbind(%s, %s, %s)", range.text, policy_str(mode, pol.user), flags_str(flags));
 	ret = sys_mbind(range_addr(), range_size(), mode, &mask, flags);
-	err = ret ? errno : 0;
-
 	for (int i = range.first; i < range.end; i++) {
 		const struct slot *s = &me->slot[i];
 
-		if (s->kind == HOLE)
-			hole = true;
-		else
-			empty = false;
-		if (s->frame == NONE || good & NODE(frame_of(s)->node))
-			continue;
-		misplaced = true;
-		for (int j = range.first; j < i; j++)
-			twice |= s->frame == me->slot[j].frame;
+		empty = empty && s->kind == HOLE;
+		misplaced = misplaced || (s->frame != NONE && !(good & NODE(frame_of(s)->node)));
 	}
-	if (empty || (hole && pol.mode != MPOL_DEFAULT)) {
-		/* unless a misplaced page was found earlier */
-		if (err != EIO || !strict || move || !misplaced)
-			expect_result(ret, EFAULT);
+	misplaced = misplaced && strict && !move;
+	if (empty || (in_range(HOLE) && pol.mode != MPOL_DEFAULT)) {
+		/* or a misplaced page was found earlier */
+		expect_result(ret, misplaced && errno == EIO ? EIO : EFAULT);
 		return;
 	}
-	if (strict && !move && misplaced) {
-		expect_result(ret, EIO);
+	expect_result(ret, misplaced ? EIO : 0);
+	if (misplaced)
 		return;
-	}
-	/* a page that is met again cannot be taken again, and counts as one that stays */
-	if (err != EIO || !strict || !move_all || !twice)
-		expect_result(ret, 0);
 
 	for (int i = range.first; i < range.end; i++)
 		if (me->slot[i].kind != HOLE)
@@ -1065,25 +1052,15 @@ static void step_move_pages(void)
 {
 	struct proc *p = random_proc();
 	bool all = one_in(3);
-	int n = 0, page_of[6], node[6], status[6], expected[6];
+	int n = 1 + rnd(6), page_of[6], node[6], status[6], expected[6];
 	void *pages[6];
 	char text[100] = "", *t = text;
 
-	for (int i = 1 + rnd(6); i; i--) {
-		int k = rnd(nr_slots - (one_in(32) ? 0 : NR_HUGE)), j = 0;
-		struct slot *s = &p->slot[k];
-
-		/* a page cannot be taken a second time before it has been moved */
-		while (j < n && page_of[j] != k &&
-		       (s->frame == NONE || s->frame != p->slot[page_of[j]].frame))
-			j++;
-		if (j < n)
-			continue;
-		page_of[n] = k;
-		pages[n] = addr_of(k);
-		node[n] = random_node(memory);
-		t += sprintf(t, "%s%d to %d", n ? ", " : "", k, node[n]);
-		n++;
+	for (int i = 0; i < n; i++) {
+		page_of[i] = rnd(one_in(32) ? nr_slots : NR_SMALL);
+		pages[i] = addr_of(page_of[i]);
+		node[i] = random_node(memory);
+		t += sprintf(t, "%s%d to %d", i ? ", " : "", page_of[i], node[i]);
 	}
 	call("move_pages(process %d, %s, %s)", number(p), text, all ? "MOVE_ALL" : "MOVE");
 	for (int i = 0; i < n; i++) {
@@ -1355,8 +1332,16 @@ static void run(void)
 
 	sigaction(SIGSEGV, &sa, NULL);
 	sigaction(SIGBUS, &sa, NULL);
-	/* fail() comes here, and a new process */
-	sigsetjmp(escape, 1);
+	/* fail() comes back here, and a new process */
+	if (!sigsetjmp(escape, 1)) {
+		set_range(0, NR_SMALL, NR_SMALL);
+		map_range(ANON);
+		if (nr_slots > NR_SMALL) {
+			set_range(NR_SMALL, NR_HUGE, nr_slots);
+			map_range(HUGE);
+		}
+		step_cpu();
+	}
 	while (!w->failure[0] && w->step < nr_steps) {
 		check_all();
 		do {
@@ -1510,8 +1495,10 @@ FIXTURE_TEARDOWN_PARENT(fuzz)
 {
 	numa_balancing_restore(self->balancing);
 	thp_restore(self->thp);
-	for (int i = 0; i < nodes.nr_mem; i++)
-		file_write_long(weight_file(nodes.mem[i]), self->old_weight[nodes.mem[i]]);
+	/* in a process that has not found the nodes */
+	for (int node = 0; node < NR_NODES; node++)
+		if (self->old_weight[node])
+			file_write_long(weight_file(node), self->old_weight[node]);
 	/* where firmware has told no bandwidths the kernel refuses; nothing depends on it */
 	if (self->weights_auto)
 		file_write(WEIGHTS "auto", "true");
@@ -1519,13 +1506,6 @@ FIXTURE_TEARDOWN_PARENT(fuzz)
 
 TEST_F_TIMEOUT(fuzz, model, 600)
 {
-	set_range(0, NR_SMALL, NR_SMALL);
-	map_range(ANON);
-	if (nr_slots > NR_SMALL) {
-		set_range(NR_SMALL, NR_HUGE, nr_slots);
-		map_range(HUGE);
-	}
-	step_cpu();
 	run();
 	EXPECT_STREQ("", w->failure) {
 		TH_LOG("seed %lu, the last calls:", variant->seed);

@@ -1104,57 +1104,31 @@ TEST_F(vmalloc, on_one_node)
  * All nodes, in turn: "page allocations be interleaved, on a page granularity".
  *
  * vmalloc() asks for great pieces of memory and splits them, and for single pages, up
- * to 100 at once (alloc_pages_bulk_mempolicy()), where there are none. In the variants
- * that say so, fault injection has it that there are none.
+ * to 100 at once (alloc_pages_bulk_mempolicy()), for what is left.
  */
-#define FAULT_DIR	"/sys/kernel/debug/fail_page_alloc/"
-
-static const struct {
-	const char *file, *value;
-} faults[] = {
-	{ FAULT_DIR "interval", "1" },
-	{ FAULT_DIR "times", "-1" },
-	{ FAULT_DIR "space", "0" },
-	{ FAULT_DIR "verbose", "0" },
-	{ FAULT_DIR "task-filter", "Y" },
-	{ FAULT_DIR "ignore-gfp-wait", "N" },
-	{ FAULT_DIR "ignore-gfp-highmem", "N" },
-	{ FAULT_DIR "min-order", "1" },
-	{ FAULT_DIR "probability", "100" },
-};
-
 FIXTURE(vmalloc_round)
 {
 	struct machine m;
 	struct nodemask all;
 	bool weighted;
-	char old[ARRAY_SIZE(faults)][32];
 };
 
 FIXTURE_VARIANT(vmalloc_round)
 {
 	int mode, weights;
-	bool single;
 };
 
-#define ROUND_VARIANTS(name, mode_, weights_)				\
-	FIXTURE_VARIANT_ADD(vmalloc_round, name)			\
-	{ .mode = (mode_), .weights = (weights_) };			\
-	FIXTURE_VARIANT_ADD(vmalloc_round, name##_single)		\
-	{ .mode = (mode_), .weights = (weights_), .single = true }
-
-ROUND_VARIANTS(interleave, MPOL_INTERLEAVE, 0);
-ROUND_VARIANTS(weighted_3124, MPOL_WEIGHTED_INTERLEAVE, 0);
-ROUND_VARIANTS(weighted_1231, MPOL_WEIGHTED_INTERLEAVE, 1);
+FIXTURE_VARIANT_ADD(vmalloc_round, interleave) { .mode = MPOL_INTERLEAVE };
+FIXTURE_VARIANT_ADD(vmalloc_round, weighted_3124)
+{ .mode = MPOL_WEIGHTED_INTERLEAVE, .weights = 0 };
+FIXTURE_VARIANT_ADD(vmalloc_round, weighted_1231)
+{ .mode = MPOL_WEIGHTED_INTERLEAVE, .weights = 1 };
 
 FIXTURE_SETUP(vmalloc_round)
 {
 	MACHINE_GET(&self->m);
 	if (!local_table(2))
 		SKIP(return, "needs ldt");
-	for (int i = 0; i < ARRAY_SIZE(faults) && variant->single; i++)
-		if (file_read(faults[i].file, self->old[i], sizeof(self->old[i])))
-			SKIP(return, "needs fault_injection");
 	self->all = mask_of(&self->m, all_nodes(&self->m));
 	self->weighted = variant->mode == MPOL_WEIGHTED_INTERLEAVE;
 	machine_prepare(&self->m);
@@ -1162,73 +1136,7 @@ FIXTURE_SETUP(vmalloc_round)
 
 FIXTURE_TEARDOWN_PARENT(vmalloc_round)
 {
-	for (int i = ARRAY_SIZE(faults) - 1; i >= 0; i--)
-		if (self->old[i][0])
-			file_write(faults[i].file, self->old[i]);
 	machine_restore(&self->m);
-}
-
-/* The weights, and from here on nothing but single pages for this task if it is to be so */
-static bool begin(FIXTURE_DATA(vmalloc_round) *self, const FIXTURE_VARIANT(vmalloc_round) *variant)
-{
-	if (set_weights(&self->m, weights[variant->weights]))
-		return false;
-	for (int i = 0; i < ARRAY_SIZE(faults) && variant->single; i++)
-		if (file_write(faults[i].file, faults[i].value))
-			return false;
-	return !variant->single || !file_write("/proc/self/make-it-fail", "1");
-}
-
-static bool end(const FIXTURE_VARIANT(vmalloc_round) *variant)
-{
-	return !variant->single || !file_write("/proc/self/make-it-fail", "0");
-}
-
-/* Are the pages a run of the round from anywhere? */
-static bool is_run(const struct machine *m, bool weighted, const long *count)
-{
-	int round = 0, nr = 0;
-
-	for (int i = 0; i < m->nr; i++) {
-		round += weight_in(m, all_nodes(m), weighted, i);
-		nr += count[i];
-	}
-	for (int start = 0; start < round; start++) {
-		long run[MAX_NODES] = { };
-
-		for (int i = 0; i < nr; i++)
-			run[nth_place(m, all_nodes(m), weighted, start + i)]++;
-		if (!memcmp(run, count, sizeof(run)))
-			return true;
-	}
-	return false;
-}
-
-#define EXPECT_RUN(count) do {						\
-	EXPECT_TRUE(is_run(&self->m, self->weighted, (count))) {	\
-		TH_LOG("%ld %ld %ld %ld pages", (count)[0], (count)[1],	\
-		       (count)[2], (count)[3]);				\
-	}								\
-} while (0)
-
-/* Pieces of several pages are on one node each: the rule is about single ones */
-TEST_F(vmalloc_round, spread)
-{
-	long count[MAX_NODES];
-
-	if (!variant->single)
-		SKIP(return, "needs fault_injection");
-	ASSERT_TRUE(begin(self, variant));
-	ASSERT_EQ(0, sys_set_mempolicy(variant->mode, &self->all));
-	for (int nr = 2; nr <= 16; nr += 7) {
-		ASSERT_TRUE(local_table(nr));
-		ASSERT_TRUE(vmalloc_places(&self->m, "alloc_ldt_struct", nr, count));
-		EXPECT_RUN(count);
-	}
-	ASSERT_TRUE(fd_table());
-	ASSERT_TRUE(vmalloc_places(&self->m, "alloc_fdtable", TABLE_PAGES, count));
-	EXPECT_RUN(count);
-	ASSERT_TRUE(end(variant));
 }
 
 /* What is allocated next goes to the node after the last: five pages, or four and one */
@@ -1237,7 +1145,7 @@ TEST_F(vmalloc_round, goes_on)
 	struct machine *m = &self->m;
 	int judged = 0, right = 0;
 
-	ASSERT_TRUE(begin(self, variant));
+	ASSERT_EQ(0, set_weights(&self->m, weights[variant->weights]));
 	ASSERT_TRUE(local_table(5));
 	for (int i = 0; i < 16; i++) {
 		long count[MAX_NODES], pages[MAX_NODES] = { }, pieces[MAX_NODES] = { };
@@ -1260,7 +1168,6 @@ TEST_F(vmalloc_round, goes_on)
 		judged++;
 		right += next == m->node[nth_place(m, all_nodes(m), self->weighted, steps)];
 	}
-	ASSERT_TRUE(end(variant));
 	EXPECT_LE(8, judged);
 	EXPECT_LE(judged * 3 / 4, right) {
 		TH_LOG("%d of %d", right, judged);
