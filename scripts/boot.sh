@@ -37,6 +37,7 @@ write_meta() {
 		printf '\t"topology": %s,\n\t"topology_sha256": %s,\n' "$(json "$TOPO")" "$(json "$(sha "$topo_file")")"
 		printf '\t"seed": %d,\n\t"tests": %s,\n' "$SEED" "$(json "$TESTS")"
 		printf '\t"accelerator": %s,\n\t"icount_shift": %d,\n' "$(json "$accel")" "$shift_bits"
+		printf '\t"lockstep_sha256": %s,\n' "$(json "${preload:+$(sha "$top/scripts/lockstep.c")}")"
 		printf '\t"qemu": %s,\n' "$(json "$(qemu-system-x86_64 --version | head -n1)")"
 		printf '\t"cmdline": %s,\n\t"qemu_args": [' "$(json "$cmdline")"
 		for arg in "${qemu[@]}"; do
@@ -61,11 +62,20 @@ qemu_command() {
 	elif [[ $mode == shell ]]; then
 		qemu+=(-cpu max -accel tcg,thread=single -seed "$SEED")
 	else
-		qemu+=(-cpu max -accel tcg -icount "shift=$shift_bits,sleep=off"
+		qemu+=(-cpu max -accel tcg,tb-size=1024 -icount "shift=$shift_bits,sleep=off"
 			-rtc base=2026-01-01,clock=vm -seed "$SEED")
 	fi
 	qemu+=("${topo_args[@]}" -kernel "$image" -initrd "$work/initramfs.cpio" -append "$cmdline")
 	qemu+=(-chardev "$console" -serial chardev:console)
+}
+
+# What QEMU needs to have no race of its own in the guest's time: see lockstep.c.
+build_lockstep() {
+	preload=$O/lockstep-$(sha "$top/scripts/lockstep.c").so
+	[[ ! -f $preload ]] || return 0
+	gcc -O2 -Wall -Wextra -shared -fPIC -o "$preload.new.$$" "$top/scripts/lockstep.c" -ldl ||
+		die "scripts/lockstep.c does not compile"
+	mv "$preload.new.$$" "$preload"
 }
 
 # End QEMU when we end, whatever ends us.
@@ -97,7 +107,8 @@ show_progress() {
 }
 
 run_guest() {
-	local status=0 word
+	local status=0 word preload=
+	[[ $accel == kvm ]] || build_lockstep
 	qemu_command run "file,id=console,path=$run/console.log"
 	qemu+=(-device "virtio-serial-pci,ioeventfd=off,vectors=0"
 		-chardev "file,id=ktap,path=$run/ktap.log" -device virtserialport,chardev=ktap,name=ktap)
@@ -109,7 +120,7 @@ run_guest() {
 	for word in "${!topo_promised[@]}"; do
 		printf '%s=%s\n' "$word" "${topo_promised[$word]}"
 	done | sort >"$run/promises"
-	printf '%q ' "${qemu[@]}" >"$run/qemu.cmd"
+	printf '%q ' ${preload:+env LD_PRELOAD="$preload"} "${qemu[@]}" >"$run/qemu.cmd"
 	printf '\n' >>"$run/qemu.cmd"
 	if [[ -n $TESTS ]]; then
 		# shellcheck disable=SC2086 # a list of names
@@ -123,7 +134,7 @@ run_guest() {
 
 	trap interrupted INT TERM
 	trap stop_guest EXIT
-	become setpriv --pdeathsig TERM timeout -k 5 "$limit" "${qemu[@]}" \
+	become setpriv --pdeathsig TERM timeout -k 5 "$limit" env LD_PRELOAD="$preload" "${qemu[@]}" \
 		</dev/null >"$run/qemu.log" 2>&1 &
 	guest_pid=$!
 	show_progress

@@ -162,8 +162,8 @@ judge_console() {
 		fi
 		problem "console: ${rest:0:160}"
 	fi
-	if [[ $(cat "$run/exit" 2>/dev/null) == ended ]] && ! grep -qaE 'reboot: Power down' "$run/console.log"; then
-		problem "guest lost: it ended without a power down"
+	if [[ $(cat "$run/exit" 2>/dev/null) == ended ]] && ! grep -qaE 'reboot: Restarting system' "$run/console.log"; then
+		problem "guest lost: it did not end by itself"
 	fi
 }
 
