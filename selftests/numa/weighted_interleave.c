@@ -1139,37 +1139,52 @@ FIXTURE_TEARDOWN_PARENT(vmalloc_round)
 	machine_restore(&self->m);
 }
 
-/* What is allocated next goes to the node after the last: five pages, or four and one */
+/*
+ * What is allocated next goes to the node after the last: five pages, or four and one.
+ * Nearly always, where it works, and never, where it does not: in between the kernel
+ * may allocate for the task, which takes a turn too.
+ */
 TEST_F(vmalloc_round, goes_on)
 {
 	struct machine *m = &self->m;
+	unsigned int nodes = all_nodes(m);
 	int judged = 0, right = 0;
 
 	ASSERT_EQ(0, set_weights(&self->m, weights[variant->weights]));
 	ASSERT_TRUE(local_table(5));
-	for (int i = 0; i < 16; i++) {
-		long count[MAX_NODES], pages[MAX_NODES] = { }, pieces[MAX_NODES] = { };
-		int next, steps;
+	for (int i = 0; i < 48; i++) {
+		long count[MAX_NODES];
+		bool known = false, went_on = false;
+		int next;
 
 		ASSERT_EQ(0, sys_set_mempolicy(variant->mode, &self->all));
 		ASSERT_TRUE(local_table(5));
 		next = next_node();
 		ASSERT_TRUE(vmalloc_places(m, "alloc_ldt_struct", 5, count));
-		for (int n = 0; n < 5; n++)
-			pages[nth_place(m, all_nodes(m), self->weighted, n)]++;
-		for (int n = 0; n < 2; n++)
-			pieces[nth_place(m, all_nodes(m), self->weighted, n)] += n ? 1 : 4;
-		if (!memcmp(count, pages, sizeof(pages)))
-			steps = 5;
-		else if (!memcmp(count, pieces, sizeof(pieces)))
-			steps = 2;
-		else
-			continue;	/* something else was allocated before */
-		judged++;
-		right += next == m->node[nth_place(m, all_nodes(m), self->weighted, steps)];
+		/* from which place of the round did it go, and what comes then? */
+		for (int from = 0; from < 64; from++) {
+			long pages[MAX_NODES] = { }, pieces[MAX_NODES] = { };
+			int steps;
+
+			for (int n = 0; n < 5; n++)
+				pages[nth_place(m, nodes, self->weighted, from + n)]++;
+			for (int n = 0; n < 2; n++)
+				pieces[nth_place(m, nodes, self->weighted, from + n)] += n ? 1 : 4;
+			if (!memcmp(count, pages, sizeof(pages)))
+				steps = 5;
+			else if (!memcmp(count, pieces, sizeof(pieces)))
+				steps = 2;
+			else
+				continue;
+			known = true;
+			if (next == m->node[nth_place(m, nodes, self->weighted, from + steps)])
+				went_on = true;
+		}
+		judged += known;
+		right += went_on;
 	}
 	EXPECT_LE(8, judged);
-	EXPECT_LE(judged * 3 / 4, right) {
+	EXPECT_LT(judged / 2, right) {
 		TH_LOG("%d of %d", right, judged);
 	}
 }
