@@ -1110,19 +1110,14 @@ FIXTURE(vmalloc_round)
 {
 	struct machine m;
 	struct nodemask all;
-	bool weighted;
 };
 
 FIXTURE_VARIANT(vmalloc_round)
 {
-	int mode, weights;
+	int mode;
 };
 
 FIXTURE_VARIANT_ADD(vmalloc_round, interleave) { .mode = MPOL_INTERLEAVE };
-FIXTURE_VARIANT_ADD(vmalloc_round, weighted_3124)
-{ .mode = MPOL_WEIGHTED_INTERLEAVE, .weights = 0 };
-FIXTURE_VARIANT_ADD(vmalloc_round, weighted_1231)
-{ .mode = MPOL_WEIGHTED_INTERLEAVE, .weights = 1 };
 
 FIXTURE_SETUP(vmalloc_round)
 {
@@ -1130,7 +1125,6 @@ FIXTURE_SETUP(vmalloc_round)
 	if (!local_table(2))
 		SKIP(return, "needs ldt");
 	self->all = mask_of(&self->m, all_nodes(&self->m));
-	self->weighted = variant->mode == MPOL_WEIGHTED_INTERLEAVE;
 	machine_prepare(&self->m);
 }
 
@@ -1150,7 +1144,6 @@ TEST_F(vmalloc_round, goes_on)
 	unsigned int nodes = all_nodes(m);
 	int judged = 0, right = 0;
 
-	ASSERT_EQ(0, set_weights(&self->m, weights[variant->weights]));
 	ASSERT_TRUE(local_table(5));
 	for (int i = 0; i < 48; i++) {
 		long count[MAX_NODES];
@@ -1167,9 +1160,9 @@ TEST_F(vmalloc_round, goes_on)
 			int steps;
 
 			for (int n = 0; n < 5; n++)
-				pages[nth_place(m, nodes, self->weighted, from + n)]++;
+				pages[nth_place(m, nodes, false, from + n)]++;
 			for (int n = 0; n < 2; n++)
-				pieces[nth_place(m, nodes, self->weighted, from + n)] += n ? 1 : 4;
+				pieces[nth_place(m, nodes, false, from + n)] += n ? 1 : 4;
 			if (!memcmp(count, pages, sizeof(pages)))
 				steps = 5;
 			else if (!memcmp(count, pieces, sizeof(pieces)))
@@ -1177,7 +1170,7 @@ TEST_F(vmalloc_round, goes_on)
 			else
 				continue;
 			known = true;
-			if (next == m->node[nth_place(m, nodes, self->weighted, from + steps)])
+			if (next == m->node[nth_place(m, nodes, false, from + steps)])
 				went_on = true;
 		}
 		judged += known;
