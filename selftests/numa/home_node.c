@@ -27,6 +27,10 @@
 #define MADV_POPULATE_WRITE	23
 #endif
 
+#ifndef MAP_32BIT
+#define MAP_32BIT	0
+#endif
+
 #define NR_PAGES	4
 
 /* Set by main() for all tests */
@@ -267,6 +271,40 @@ TEST_F(arguments, nothing_there)
 	EXPECT_ERRNO(ENOENT, set_home(NULL, page, self->node));
 	ASSERT_EQ(0, sys_set_mempolicy(MPOL_BIND, &self->first));
 	EXPECT_ERRNO(ENOENT, set_home(plain, NR_PAGES * page, self->node));
+}
+
+/* By the entry of 32-bit programs: the same errors, and the same home node */
+TEST_F(arguments, ia32)
+{
+	const long set_home_nr = 450, size = NR_PAGES * page;
+	struct nodemask both;
+	char *p;
+
+	if (!ia32_works())
+		SKIP(return, "needs ia32");
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT,
+		 -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	madvise(p, size, MADV_NOHUGEPAGE);
+#define IA32_HOME(start, len, node, flags)						\
+	ia32_syscall(set_home_nr, (long)(start), (len), (node), (flags), 0, 0)
+	EXPECT_ERRNO(ENOENT, IA32_HOME(p, size, self->node, 0));
+	ASSERT_EQ(0, sys_mbind(p, size, MPOL_INTERLEAVE, &self->first, 0));
+	EXPECT_ERRNO(EOPNOTSUPP, IA32_HOME(p, size, self->node, 0));
+	ASSERT_EQ(0, sys_mbind(p, size, MPOL_BIND, &self->first, 0));
+	EXPECT_ERRNO(EINVAL, IA32_HOME(p, size, self->node, 1));
+	EXPECT_ERRNO(EINVAL, IA32_HOME(p, size, -1, 0));
+	EXPECT_ERRNO(EINVAL, IA32_HOME(p, size, NUMA_MAX_NODES, 0));
+	EXPECT_ERRNO(EINVAL, IA32_HOME(p + 1, size, self->node, 0));
+	EXPECT_EQ(0, IA32_HOME(p, 0, self->node, 0));
+	EXPECT_EQ(0, IA32_HOME(p, size, self->node, 0));
+	if (far < 0 || near < 0)
+		return;
+	both = NODEMASK(near, far);
+	ASSERT_EQ(0, sys_mbind(p, size, MPOL_BIND, &both, 0));
+	ASSERT_STREQ("nnnn", ANON_PAGES(p));
+	EXPECT_EQ(0, IA32_HOME(p, size, far, 0));
+	EXPECT_STREQ("ffff", ANON_PAGES(p));
 }
 
 /*

@@ -21,7 +21,9 @@
  * 32-bit words. They need not be one: int $0x80 is that entry also in 64-bit code.
  */
 #include <endian.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <linux/mount.h>
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
@@ -107,39 +109,6 @@ static struct nodemask all_below(unsigned long n)
 		nodemask_set(&m, i);
 	return m;
 }
-
-#ifdef __x86_64__
-/* %rbp cannot be named as an operand. The kernel's return value is negative on error. */
-static long ia32_syscall(long nr, long a1, long a2, long a3, long a4, long a5, long a6)
-{
-	register long bp __asm__("r12") = a6;
-
-	__asm__ volatile("xchg %%r12, %%rbp\n\tint $0x80\n\txchg %%r12, %%rbp"
-			 : "+a"(nr), "+r"(bp)
-			 : "b"(a1), "c"(a2), "d"(a3), "S"(a4), "D"(a5)
-			 : "r8", "r9", "r10", "r11", "cc", "memory");
-	if ((int)nr >= 0)
-		return (int)nr;
-	errno = -(int)nr;
-	return -1;
-}
-
-/* Without that entry, int $0x80 is a fault */
-static bool ia32_works(void)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (!pid) {
-		signal(SIGSEGV, SIG_DFL);
-		_exit(ia32_syscall(20, 0, 0, 0, 0, 0, 0) != getpid());
-	}
-	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
-}
-#else
-#define ia32_syscall(...)	(errno = ENOSYS, -1L)
-#define ia32_works()		false
-#endif
 
 /* To be called with the numbers of both tables, and six arguments */
 #define CALL(nr, nr_ia32, ...)						\
@@ -802,6 +771,59 @@ TEST_F(set_in_cpuset, nodes)
 		ASSERT_EQ(env.first, env.last);
 		TRY(inside);
 		try_range(_metadata, outside, 1, 0, ARRAY_SIZE(flags) - NR_STATIC_FLAGS);
+	});
+}
+
+/*
+ * "mpol" of a tmpfs: nodes outside of the cpuset of the process that creates an object
+ * are no nodes for it, and the object has no policy if there are no others.
+ */
+TEST_F(set_in_cpuset, tmpfs)
+{
+	const struct {
+		const char *name;
+		int mode;
+		struct nodemask mask;
+	} objects[] = {
+		{ .name = "inside", .mode = MPOL_BIND, .mask = NODEMASK(env.first) },
+		{ .name = "both", .mode = MPOL_BIND, .mask = NODEMASK(env.first, env.last) },
+		{ .name = "outside", .mode = MPOL_DEFAULT, .mask = NODEMASK(env.last) },
+	};
+	int mnt[ARRAY_SIZE(objects)];
+
+	for (int i = 0; i < ARRAY_SIZE(objects); i++) {
+		char option[64];
+		int fs = syscall(SYS_fsopen, "tmpfs", FSOPEN_CLOEXEC);
+
+		snprintf(option, sizeof(option), "bind:%s", nodemask_str(&objects[i].mask));
+		ASSERT_LE(0, fs);
+		ASSERT_EQ(0, syscall(SYS_fsconfig, fs, FSCONFIG_SET_STRING, "mpol", option, 0));
+		ASSERT_EQ(0, syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
+		mnt[i] = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+		ASSERT_LE(0, mnt[i]);
+	}
+	IN_CHILD({
+		struct nodemask want = { };
+
+		ASSERT_EQ(0, cpuset_enter(&cpuset));
+		for (int i = 0; i < ARRAY_SIZE(objects); i++) {
+			int fd = openat(mnt[i], "object", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+			ASSERT_LE(0, fd);
+			ASSERT_EQ(0, ftruncate(fd, page_size()));
+			ASSERT_EQ(env.area, mmap(env.area, page_size(), PROT_READ | PROT_WRITE,
+						 MAP_FIXED | MAP_SHARED, fd, 0));
+			ASSERT_EQ(0, get(env.area, MPOL_F_ADDR));
+			nodemask_clear(&want);
+			if (objects[i].mode == MPOL_BIND)
+				nodemask_set(&want, env.first);
+			EXPECT_EQ(objects[i].mode, env.out->mode) {
+				TH_LOG("%s", objects[i].name);
+			}
+			EXPECT_TRUE(nodemask_equal(&want, &env.out->mask)) {
+				TH_LOG("%s", objects[i].name);
+			}
+		}
 	});
 }
 

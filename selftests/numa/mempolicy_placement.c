@@ -985,4 +985,214 @@ TEST_F(page_cache, fork_counter)
 	EXPECT_EQ(self->first, next_node());
 }
 
+/*
+ * The pool of huge pages: "the task's NUMA memory policy is used to derive the set of
+ * nodes" that pages are allocated on and freed from when nr_hugepages_mempolicy is
+ * written (admin-guide/mm/hugetlbpage.rst), the same number on each.
+ */
+#define POOL_SYSCTL	"/proc/sys/vm/nr_hugepages_mempolicy"
+#define POOL_SHARE	2
+
+FIXTURE(hugetlb_pool)
+{
+	struct machine m;
+	bool saved;
+	long before[NUMA_MAX_NODES];
+};
+
+FIXTURE_VARIANT(hugetlb_pool)
+{
+	int mode;
+	enum { NO_NODES, ONE_NODE, TWO_NODES } nodes;
+};
+
+FIXTURE_VARIANT_ADD(hugetlb_pool, default) { .mode = MPOL_DEFAULT };
+FIXTURE_VARIANT_ADD(hugetlb_pool, local) { .mode = MPOL_LOCAL };
+FIXTURE_VARIANT_ADD(hugetlb_pool, preferred) { .mode = MPOL_PREFERRED, .nodes = ONE_NODE };
+FIXTURE_VARIANT_ADD(hugetlb_pool, preferred_many)
+{ .mode = MPOL_PREFERRED_MANY, .nodes = TWO_NODES };
+FIXTURE_VARIANT_ADD(hugetlb_pool, bind) { .mode = MPOL_BIND, .nodes = ONE_NODE };
+FIXTURE_VARIANT_ADD(hugetlb_pool, bind_two) { .mode = MPOL_BIND, .nodes = TWO_NODES };
+FIXTURE_VARIANT_ADD(hugetlb_pool, interleave) { .mode = MPOL_INTERLEAVE, .nodes = TWO_NODES };
+FIXTURE_VARIANT_ADD(hugetlb_pool, weighted_interleave)
+{ .mode = MPOL_WEIGHTED_INTERLEAVE, .nodes = TWO_NODES };
+
+static const char *pool_file(int node)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path),
+		 "/sys/devices/system/node/node%d/hugepages/hugepages-%zukB/nr_hugepages",
+		 node, hugetlb_size() / 1024);
+	return path;
+}
+
+FIXTURE_SETUP(hugetlb_pool)
+{
+	NEED_ROOT();
+	ASSERT_EQ(0, machine_get(&self->m));
+	NEED_MEMORY_NODES(&self->m.nodes, 2);
+	NEED_BOTH_NODES(&self->m.nodes, 1);
+	if (!hugetlb_size() || access(POOL_SYSCTL, W_OK))
+		SKIP(return, "needs hugetlb");
+	ASSERT_EQ(0, numa_run_on(&self->m.nodes, numa_node_with_both(&self->m.nodes, -1)));
+	for (int i = 0; i < self->m.nodes.nr_mem; i++) {
+		int node = self->m.nodes.mem[i];
+
+		ASSERT_EQ(0, file_read_long(pool_file(node), &self->before[node]));
+	}
+	self->saved = true;
+}
+
+FIXTURE_TEARDOWN_PARENT(hugetlb_pool)
+{
+	for (int i = 0; self->saved && i < self->m.nodes.nr_mem; i++) {
+		int node = self->m.nodes.mem[i];
+
+		file_write_long(pool_file(node), self->before[node]);
+	}
+}
+
+/* More pages on the nodes of the policy, on no other, and the same way back */
+TEST_F(hugetlb_pool, by_policy)
+{
+	struct machine *m = &self->m;
+	struct nodemask mask = { };
+	long total, pages;
+	int nr = 0;
+
+	for (int i = 0; i < m->nodes.nr_mem; i++) {
+		int node = m->nodes.mem[i];
+		bool in = variant->nodes == ONE_NODE ? i == m->nodes.nr_mem - 1 :
+			  variant->nodes == TWO_NODES ? !i || i == m->nodes.nr_mem - 1 :
+			  variant->mode == MPOL_LOCAL ? node == numa_node_with_both(&m->nodes, -1) :
+			  true;
+
+		if (in)
+			nodemask_set(&mask, node);
+		nr += in;
+	}
+	ASSERT_EQ(0, file_read_long(POOL_SYSCTL, &total));
+	ASSERT_EQ(0, sys_set_mempolicy(variant->mode, variant->nodes ? &mask : NULL));
+	for (int more = 1; more >= 0; more--) {
+		ASSERT_EQ(0, file_write_long(POOL_SYSCTL, total + more * nr * POOL_SHARE));
+		for (int i = 0; i < m->nodes.nr_mem; i++) {
+			int node = m->nodes.mem[i];
+			long want = more && nodemask_isset(&mask, node) ? POOL_SHARE : 0;
+
+			ASSERT_EQ(0, file_read_long(pool_file(node), &pages));
+			EXPECT_EQ(want, pages - self->before[node]) {
+				TH_LOG("node %d", node);
+			}
+		}
+	}
+}
+
+/*
+ * No memory left on the nodes that MPOL_BIND allows: "only processes whose policy may
+ * have memory there" are killed for it, and these are all but those that are bound to
+ * other nodes (mempolicy_in_oom_domain()), whatever their oom_score_adj says.
+ *
+ * This takes all memory of a node, and kills: only in a guest of the lab.
+ */
+FIXTURE(oom)
+{
+	struct machine m;
+	struct nodemask here, elsewhere, all;
+	struct console console;
+};
+
+FIXTURE_SETUP(oom)
+{
+	char cmdline[4096];
+
+	NEED_ROOT();
+	ASSERT_EQ(0, machine_get(&self->m));
+	NEED_MEMORY_NODES(&self->m.nodes, 2);
+	if (file_read("/proc/cmdline", cmdline, sizeof(cmdline)) || !strstr(cmdline, "lab.mode="))
+		SKIP(return, "needs lab");
+	/* the first node has what the kernel itself and all others use */
+	self->elsewhere = NODEMASK(self->m.nodes.mem[0]);
+	self->here = NODEMASK(self->m.nodes.mem[self->m.nodes.nr_mem - 1]);
+	self->all = self->m.memory;
+	machine_prepare(&self->m, false);
+}
+
+FIXTURE_TEARDOWN_PARENT(oom)
+{
+	console_restore(&self->console);
+	machine_restore(&self->m);
+}
+
+/* A process that any OOM killer takes first, which sleeps; its pid or -1 */
+static pid_t candidate(int mode, const struct nodemask *mask)
+{
+	int ready[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sys_set_mempolicy(mode, mask) ||
+		    file_write("/proc/self/oom_score_adj", "1000") || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	if (pid > 0 && read(ready[0], &c, 1) != 1)
+		pid = -1;
+	close(ready[0]);
+	return pid;
+}
+
+TEST_F_TIMEOUT(oom, killed_by_policy, 120)
+{
+	pid_t bound, interleaved, other, hog;
+	int status;
+	char bug[256];
+
+	bound = candidate(MPOL_BIND, &self->here);
+	interleaved = candidate(MPOL_INTERLEAVE, &self->all);
+	other = candidate(MPOL_BIND, &self->elsewhere);
+	ASSERT_LT(0, bound);
+	ASSERT_LT(0, interleaved);
+	ASSERT_LT(0, other);
+
+	/* reports of the OOM killer come with a stack */
+	ASSERT_EQ(0, console_mute(&self->console));
+	hog = fork();
+	if (!hog) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (sys_set_mempolicy(MPOL_BIND, &self->here))
+			_exit(1);
+		for (;;) {
+			const size_t size = 4 << 20;
+			char *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+			if (p == MAP_FAILED)
+				_exit(2);
+			for (size_t i = 0; i < size; i += page_size())
+				*(volatile char *)(p + i) = 1;
+		}
+	}
+	ASSERT_LT(0, hog);
+	/* it has the largest part of the node; the others were preferred to it */
+	ASSERT_EQ(hog, waitpid(hog, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(bound, waitpid(bound, &status, WNOHANG));
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(interleaved, waitpid(interleaved, &status, WNOHANG));
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+	EXPECT_EQ(0, waitpid(other, &status, WNOHANG));
+	kill(other, SIGKILL);
+	EXPECT_EQ(other, waitpid(other, &status, 0));
+	ASSERT_EQ(0, console_unmute(&self->console, bug, sizeof(bug)));
+	EXPECT_STREQ("", bug);
+}
+
 TEST_HARNESS_MAIN

@@ -9,12 +9,19 @@
  * whole process, of which the area is a part.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
+#include <sys/ptrace.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <linux/capability.h>
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
+
+#ifndef MAP_32BIT
+#define MAP_32BIT	0
+#endif
 
 #define NR_LETTERS	4
 #define NR_PAGES	8
@@ -419,11 +426,16 @@ FIXTURE_TEARDOWN_PARENT(kinds)
 			file_write_long(pool_path(nodes.mem[i]), self->pool[i]);
 }
 
-TEST_F(kinds, move)
+/*
+ * Pages of the variant's kind that are filled and on A: 8 small ones or 2 huge ones,
+ * and as many free ones on A and on B.
+ */
+static char *kind_area(struct __test_metadata *_metadata, FIXTURE_DATA(kinds) *self,
+		       const FIXTURE_VARIANT(kinds) *variant, int nr)
 {
-	int nr = self->page == page_size() ? NR_PAGES : 2, fd = -1, flags = 0;
 	size_t size = nr * self->page;
-	char all_a[NR_PAGES + 1] = "AAAAAAAA", all_b[NR_PAGES + 1] = "BBBBBBBB", *p;
+	int fd = -1, flags = 0;
+	char *p;
 
 	for (int i = 0; i < 2 && variant->hugetlb; i++) {
 		const char *path = pool_path(nodes.mem[i]);
@@ -435,7 +447,6 @@ TEST_F(kinds, move)
 		ASSERT_EQ(0, file_read_long(path, &has));
 		ASSERT_EQ(had + nr, has);
 	}
-	all_a[nr] = all_b[nr] = '\0';
 	if (variant->shared) {
 		flags = MAP_SHARED;
 		fd = variant->huge ? file_in_new_fs("tmpfs", "huge", "always") :
@@ -454,6 +465,22 @@ TEST_F(kinds, move)
 	ASSERT_TRUE(fill_on(p, size, 'A'));
 	if (variant->no_access)
 		ASSERT_EQ(0, mprotect(p, size, PROT_NONE));
+	return p;
+}
+
+static int kind_pages(const FIXTURE_DATA(kinds) *self)
+{
+	return self->page == page_size() ? NR_PAGES : 2;
+}
+
+TEST_F(kinds, move)
+{
+	char all_a[NR_PAGES + 1] = "AAAAAAAA", all_b[NR_PAGES + 1] = "BBBBBBBB", *p;
+	int nr = kind_pages(self);
+	size_t size = nr * self->page;
+
+	all_a[nr] = all_b[nr] = '\0';
+	p = kind_area(_metadata, self, variant, nr);
 	ASSERT_STREQ(all_a, where_are(p, nr, self->page));
 	if (variant->huge)
 		ASSERT_EQ(size / 1024, smaps_kb(p, size, variant->shared ? "ShmemPmdMapped" :
@@ -471,6 +498,58 @@ TEST_F(kinds, move)
 						"AnonHugePages"));
 	if (variant->locked)
 		EXPECT_EQ(size / 1024, smaps_kb(p, size, "Locked"));
+	if (variant->no_access)
+		ASSERT_EQ(0, mprotect(p, size, PROT_READ));
+	EXPECT_TRUE(intact(p, size));
+}
+
+/* Move all there is from A to B and back until told to stop */
+static void *move_about(void *arg)
+{
+	const bool *stop = arg;
+
+	numa_run_on(&nodes, nodes.cpu[nodes.nr_cpu - 1]);
+	while (!__atomic_load_n(stop, __ATOMIC_ACQUIRE)) {
+		migrate(0, "A", "B");
+		migrate(0, "B", "A");
+	}
+	return NULL;
+}
+
+/*
+ * While another thread moves the same pages, one finds pages that are under way: they
+ * are no page to move, and with MPOL_MF_STRICT possibly misplaced. None of it is lost,
+ * and as soon as there is nobody else all of them move.
+ */
+#define RACES	100
+
+TEST_F_TIMEOUT(kinds, while_moved, 120)
+{
+	struct nodemask a = mask_of("A");
+	char all_b[NR_PAGES + 1] = "BBBBBBBB", *p;
+	int nr = kind_pages(self);
+	size_t size = nr * self->page;
+	bool stop = false;
+	pthread_t thread;
+
+	all_b[nr] = '\0';
+	p = kind_area(_metadata, self, variant, nr);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, move_about, &stop));
+	for (int i = 0; i < RACES; i++) {
+		long ret = sys_mbind(p, size, MPOL_BIND, &a, MPOL_MF_STRICT);
+		int error = ret ? errno : 0;
+
+		EXPECT_TRUE(!error || error == EIO) {
+			TH_LOG("%s", strerror(error));
+		}
+		EXPECT_LE(0, migrate(0, i & 1 ? "A" : "B", i & 1 ? "B" : "A"));
+		if (!variant->no_access)
+			EXPECT_TRUE(intact(p, size));
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELEASE);
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_LE(0, migrate(0, "A", "B"));
+	EXPECT_STREQ(all_b, where_are(p, nr, self->page));
 	if (variant->no_access)
 		ASSERT_EQ(0, mprotect(p, size, PROT_READ));
 	EXPECT_TRUE(intact(p, size));
@@ -736,6 +815,53 @@ TEST_F(process, without_memory)
 		EXPECT_EQ(EINVAL, ERRNO(migrate(2, "A", "B")));
 }
 
+/*
+ * One that has taken away all of its mappings, and lives only as long as it is not
+ * let go on: its tracer has it call munmap().
+ */
+TEST_F(process, without_mappings)
+{
+#ifdef __x86_64__
+	struct user_regs_struct regs;
+	int status;
+	pid_t pid;
+
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(ptrace(PTRACE_TRACEME, 0, 0, 0) || raise(SIGSTOP));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	if (!WIFSTOPPED(status))
+		SKIP(return, "needs ptrace");
+	ASSERT_EQ(0, ptrace(PTRACE_SETOPTIONS, pid, 0, PTRACE_O_EXITKILL));
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, pid, 0, &regs));
+	/* the instruction before is the system call that has stopped it */
+	regs.rip -= 2;
+	regs.rax = SYS_munmap;
+	regs.orig_rax = -1;
+	regs.rdi = 0;
+	regs.rsi = (1UL << 47) - page_size();
+	ASSERT_EQ(0, ptrace(PTRACE_SETREGS, pid, 0, &regs));
+	for (int i = 0; i < 2; i++) {		/* in, and out */
+		ASSERT_EQ(0, ptrace(PTRACE_SYSCALL, pid, 0, 0));
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFSTOPPED(status));
+	}
+	ASSERT_EQ(0, ptrace(PTRACE_GETREGS, pid, 0, &regs));
+	if (regs.rax)
+		SKIP(goto out, "needs unsealed_mappings");
+	EXPECT_EQ(0, migrate(pid, "A", "B"));
+	EXPECT_EQ(0, migrate(pid, "B", "A"));
+out:
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+#else
+	SKIP(return, "needs x86_64");
+#endif
+}
+
 /* cpusets: of the process that is moved, and of the one that calls */
 FIXTURE(allowed)
 {
@@ -891,6 +1017,43 @@ TEST_F(arguments, too_many_nodes)
 	EXPECT_STREQ("AAAA", where(self->p, 4));
 	EXPECT_LE(0, sys_migrate_pages(0, bits + 1, from, to));
 	EXPECT_STREQ("BBBB", where(self->p, 4));
+}
+
+/* By the entry of 32-bit programs: masks of 32-bit words, below 4 GB */
+TEST_F(arguments, ia32)
+{
+	const long migrate_nr = 294;
+	char *low, *end;
+	struct nodemask *from, *to;
+
+	if (!ia32_works())
+		SKIP(return, "needs ia32");
+	low = mmap(NULL, 2 * page_size(), PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+	ASSERT_NE(MAP_FAILED, low);
+	ASSERT_EQ(0, mprotect(low + page_size(), page_size(), PROT_NONE));
+	from = (struct nodemask *)low;
+	to = from + 1;
+	*from = self->a;
+	*to = self->b;
+	end = low + page_size();
+#define IA32_MIGRATE(pid, maxnode, from, to)						\
+	ia32_syscall(migrate_nr, (pid), (maxnode), (long)(from), (long)(to), 0, 0)
+	EXPECT_EQ(ESRCH, ERRNO(IA32_MIGRATE(-1, NUMA_MAX_NODES + 1, from, to)));
+	EXPECT_EQ(EINVAL, ERRNO(IA32_MIGRATE(0, NUMA_MAX_NODES + 1, from, NULL)));
+	EXPECT_EQ(EINVAL, ERRNO(IA32_MIGRATE(0, 0, from, to)));
+	EXPECT_EQ(EINVAL, ERRNO(IA32_MIGRATE(0, -1, from, to)));
+	EXPECT_EQ(EFAULT, ERRNO(IA32_MIGRATE(0, 33, from, end)));
+	EXPECT_EQ(EFAULT, ERRNO(IA32_MIGRATE(0, 33, end, to)));
+	EXPECT_STREQ("AAAA", where(self->p, 4));
+	EXPECT_LE(0, IA32_MIGRATE(0, NUMA_MAX_NODES + 1, from, to));
+	EXPECT_STREQ("BBBB", where(self->p, 4));
+	/* one word is enough for low numbers, and it is not read on */
+	if (nodes.mem[1] < 32) {
+		*(uint32_t *)(end - sizeof(uint32_t)) = self->a.bits[0];
+		EXPECT_LE(0, IA32_MIGRATE(0, 33, to, end - sizeof(uint32_t)));
+		EXPECT_STREQ("AAAA", where(self->p, 4));
+	}
 }
 
 /* Masks that cannot be read, whole or in part, are told from what is in them */

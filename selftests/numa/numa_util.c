@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* What every NUMA kselftest needs; see numa_util.h. */
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
@@ -232,6 +233,47 @@ int numa_run_on(const struct numa_nodes *n, int node)
 
 /* The kernel takes maxnode as the number of bits plus one */
 #define MAXNODE(m)	((m) ? (unsigned long)NUMA_MAX_NODES + 1 : 0UL)
+
+#ifdef __x86_64__
+/* %rbp cannot be named as an operand. The kernel's return value is negative on error. */
+long ia32_syscall(long nr, long a1, long a2, long a3, long a4, long a5, long a6)
+{
+	register long bp __asm__("r12") = a6;
+
+	__asm__ volatile("xchg %%r12, %%rbp\n\tint $0x80\n\txchg %%r12, %%rbp"
+			 : "+a"(nr), "+r"(bp)
+			 : "b"(a1), "c"(a2), "d"(a3), "S"(a4), "D"(a5)
+			 : "r8", "r9", "r10", "r11", "cc", "memory");
+	if ((int)nr >= 0)
+		return (int)nr;
+	errno = -(int)nr;
+	return -1;
+}
+
+/* Without that entry, int $0x80 is a fault */
+bool ia32_works(void)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (!pid) {
+		signal(SIGSEGV, SIG_DFL);
+		_exit(ia32_syscall(20, 0, 0, 0, 0, 0, 0) != getpid());
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && !status;
+}
+#else
+long ia32_syscall(long nr, long a1, long a2, long a3, long a4, long a5, long a6)
+{
+	errno = ENOSYS;
+	return -1;
+}
+
+bool ia32_works(void)
+{
+	return false;
+}
+#endif
 
 long sys_set_mempolicy(int mode, const struct nodemask *m)
 {
@@ -568,6 +610,82 @@ long now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+#define PRINTK		"/proc/sys/kernel/printk"
+
+/* Threads that write the log to a console: is one of them at work? */
+static bool console_busy(void)
+{
+	char path[300], stat[512], *state;
+	struct dirent *entry;
+	bool busy = false;
+	DIR *dir = opendir("/proc");
+
+	while (dir && !busy && (entry = readdir(dir))) {
+		if (!isdigit(*entry->d_name))
+			continue;
+		snprintf(path, sizeof(path), "/proc/%s/stat", entry->d_name);
+		if (file_read(path, stat, sizeof(stat)) || !strstr(stat, " (pr/"))
+			continue;
+		state = strrchr(stat, ')');
+		busy = state && strncmp(state, ") S", 3) && strncmp(state, ") I", 3);
+	}
+	if (dir)
+		closedir(dir);
+	return busy;
+}
+
+int console_mute(struct console *c)
+{
+	char buf[64];
+
+	c->level = 0;
+	c->log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	if (c->log < 0 || lseek(c->log, 0, SEEK_END) < 0 || file_read(PRINTK, buf, sizeof(buf)))
+		return -1;
+	c->level = atoi(buf);
+	return file_write(PRINTK, "1");
+}
+
+void console_restore(struct console *c)
+{
+	if (!c->level)
+		return;
+	/* the level counts when a line is written, not when it is logged */
+	for (long end = now_ms() + 5000; console_busy() && now_ms() < end;)
+		sched_yield();
+	file_write_long(PRINTK, c->level);
+	c->level = 0;
+}
+
+int console_unmute(struct console *c, char *bug, size_t size)
+{
+	static const char * const bugs[] = {
+		"BUG:", "BUG at", "WARNING:", "Oops", "fault:", "possible", "rcu: INFO",
+		"suspicious RCU", "KASAN:", "UBSAN:", "Bad page", "Bad rss-counter",
+		"refcount_t:", "cut here",
+	};
+	char line[8192];
+	ssize_t n;
+
+	*bug = '\0';
+	/* a line without an end is ended by the next, and is written with it */
+	if (file_write("/dev/kmsg", "<7>numa: console muted until here\n"))
+		return -1;
+	while ((n = read(c->log, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		if (n < 0)
+			continue;
+		line[n] = '\0';
+		for (size_t i = 0; i < sizeof(bugs) / sizeof(*bugs) && !*bug; i++)
+			if (strstr(line, bugs[i]))
+				snprintf(bug, size, "%s", strchrnul(line, ';'));
+	}
+	if (n < 0 && errno != EAGAIN)
+		return -1;
+	close(c->log);
+	console_restore(c);
+	return 0;
 }
 
 size_t thp_size(void)

@@ -139,6 +139,14 @@ long sys_mbind(void *addr, size_t len, int mode, const struct nodemask *m, unsig
 long sys_move_pages(int pid, unsigned long count, void **pages, const int *nodes,
 		    int *status, int flags);
 
+/*
+ * A system call by the entry of 32-bit programs, with its number in their table:
+ * int $0x80 is that entry also in 64-bit code, for pointers below 4 GB. It does not
+ * work on other machines, or where 32-bit programs are not supported.
+ */
+long ia32_syscall(long nr, long a1, long a2, long a3, long a4, long a5, long a6);
+bool ia32_works(void);
+
 /* Node of the page at @addr, or the negative errno that move_pages reports */
 int page_node(void *addr);
 
@@ -267,6 +275,23 @@ int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems);
 /* The calling process goes in; mems must have been set */
 int cpuset_enter(const struct cpuset *cs);
 int cpuset_remove(struct cpuset *cs);
+
+/*
+ * Nothing of the kernel's log below KERN_EMERG goes to the console: for a test that
+ * has the kernel report what is no fault of its own, and with a stack trace.
+ * console_unmute() sets the level back and looks at what was logged meanwhile: a
+ * kernel bug is never hidden, its first line goes into @bug, which is "" if there was
+ * none. console_restore() is for a teardown in another process: it does nothing where
+ * the level is as before.
+ */
+struct console {
+	int level;		/* before; 0: not changed */
+	int log;
+};
+
+int console_mute(struct console *c);
+int console_unmute(struct console *c, char *bug, size_t size);
+void console_restore(struct console *c);
 
 static inline size_t page_size(void)
 {

@@ -6,9 +6,11 @@
  * Then the node of every single page with weights that differ, as
  * Documentation/admin-guide/mm/numa_memory_policy.rst has it: by the number of the
  * page in its object, or by the counter of the task, with weights and policies that
- * change in between. The last part is memory that the kernel allocates for itself on
- * behalf of a task, many pages at once.
+ * change in between. Then memory that the kernel allocates for itself on behalf of a
+ * task, many pages at once. The last part is weights from bandwidths, and a node whose
+ * memory comes and goes.
  */
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
@@ -17,6 +19,7 @@
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
+#include "numa_hotplug.h"
 
 #define DIR	"/sys/kernel/mm/mempolicy/weighted_interleave/"
 
@@ -46,7 +49,7 @@ struct state {
 
 /*
  * Bandwidth data, if the firmware has any, gives weights in automatic mode; without,
- * all of them are 1. The lab's guests have none.
+ * all of them are 1.
  */
 static int state_get(struct state *s)
 {
@@ -1180,6 +1183,281 @@ TEST_F(vmalloc_round, goes_on)
 	EXPECT_LT(judged / 2, right) {
 		TH_LOG("%d of %d", right, judged);
 	}
+}
+
+/*
+ * Weights from bandwidths: "In auto mode, all node weights are re-calculated and
+ * overwritten (visible via the nodeN interfaces)". The bandwidths are those that sysfs
+ * has for access by CPUs, and the model is that of reduce_interleave_weights(): shares
+ * of 32 for all nodes with memory, not less than 1, by their greatest common divisor.
+ */
+#define WEIGHTINESS	32
+
+/* The lesser of read and write bandwidth of @node in MB/s, 0 if it is not known */
+static unsigned long bandwidth(int node)
+{
+	static const char * const file[] = { "read_bandwidth", "write_bandwidth" };
+	char path[128];
+	long least = 0, value;
+
+	for (int i = 0; i < ARRAY_SIZE(file); i++) {
+		snprintf(path, sizeof(path),
+			 "/sys/devices/system/node/node%d/access1/initiators/%s", node, file[i]);
+		if (file_read_long(path, &value))
+			return 0;
+		if (!i || value < least)
+			least = value;
+	}
+	return least;
+}
+
+static int greatest_divisor(int a, int b)
+{
+	return b ? greatest_divisor(b, a % b) : a;
+}
+
+/* The automatic weights of the nodes that have memory now */
+static void automatic_weights(const struct numa_nodes *nodes, int *weight)
+{
+	unsigned long sum = 0, share;
+	int divisor = 0;
+
+	for (int i = 0; i < nodes->nr_mem; i++)
+		sum += bandwidth(nodes->mem[i]);
+	for (int i = 0; i < nodes->nr_mem; i++) {
+		share = WEIGHTINESS * bandwidth(nodes->mem[i]);
+		weight[i] = share > sum ? share / sum : 1;
+		divisor = greatest_divisor(weight[i], divisor);
+	}
+	for (int i = 0; i < nodes->nr_mem; i++)
+		weight[i] /= divisor;
+}
+
+/* Automatic mode is on, and each node that has memory now has its weight */
+static void expect_automatic(struct __test_metadata *_metadata)
+{
+	static struct numa_nodes nodes;
+	int want[NUMA_MAX_NODES];
+	long seen;
+
+	ASSERT_EQ(0, numa_nodes_get(&nodes));
+	automatic_weights(&nodes, want);
+	EXPECT_STREQ("true", auto_mode());
+	for (int i = 0; i < nodes.nr_mem; i++) {
+		ASSERT_EQ(0, file_read_long(weight_path(nodes.mem[i]), &seen));
+		EXPECT_EQ(want[i], seen) {
+			TH_LOG("node %d", nodes.mem[i]);
+		}
+	}
+}
+
+#define NEED_BANDWIDTH(nodes) do {					\
+	for (int i_ = 0; i_ < (nodes)->nr_mem; i_++)			\
+		if (!bandwidth((nodes)->mem[i_]))			\
+			SKIP(return, "needs bandwidth");		\
+} while (0)
+
+FIXTURE(bandwidth)
+{
+	struct machine m;
+};
+
+FIXTURE_SETUP(bandwidth)
+{
+	MACHINE_GET(&self->m);
+	NEED_BANDWIDTH(&self->m.s.nodes);
+	if (!self->m.s.was_auto)
+		SKIP(return, "needs weighted_interleave");
+	machine_prepare(&self->m);
+}
+
+FIXTURE_TEARDOWN_PARENT(bandwidth)
+{
+	machine_restore(&self->m);
+}
+
+/* As nobody has changed anything; and not only because all weights are the same */
+TEST_F(bandwidth, weights)
+{
+	const struct state *s = &self->m.s;
+	bool twice = false, differ = false;
+
+	expect_automatic(_metadata);
+	for (int i = 1; i < s->nodes.nr_mem; i++) {
+		unsigned long first = bandwidth(s->nodes.mem[0]);
+		unsigned long this = bandwidth(s->nodes.mem[i]);
+
+		twice |= this >= 2 * first || first >= 2 * this;
+		differ |= s->weight[i] != s->weight[0];
+	}
+	EXPECT_TRUE(differ || !twice);
+}
+
+/* "false" keeps them; "true" has them again, whatever was written in between */
+TEST_F(bandwidth, again_after_others)
+{
+	const struct state *s = &self->m.s;
+	long seen;
+
+	for (int i = 0; i < s->nodes.nr_mem; i++) {
+		ASSERT_EQ(0, file_write(DIR "auto", "false"));
+		ASSERT_EQ(0, file_read_long(weight_path(s->nodes.mem[i]), &seen));
+		EXPECT_EQ(s->weight[i], seen);
+		ASSERT_EQ(0, file_write_long(weight_path(s->nodes.mem[i]), 200));
+		ASSERT_EQ(0, file_write(DIR "auto", "true"));
+		expect_automatic(_metadata);
+	}
+}
+
+/* Pages are placed by them: as the weights of the files, by the number of the page */
+TEST_F(bandwidth, placement)
+{
+	struct machine *m = &self->m;
+	unsigned int all = all_nodes(m);
+	struct nodemask mask = mask_of(m, all);
+	int want[MAX_PAGES], automatic[NUMA_MAX_NODES], nr = 128;
+	void *addr[MAX_PAGES];
+	unsigned long number;
+	char *p;
+
+	automatic_weights(&m->s.nodes, automatic);
+	for (int i = 0; i < m->nr; i++)
+		m->weight[i] = automatic[i];
+	p = object_map(ANON, nr, page_size(), &number);
+	ASSERT_NE(NULL, p);
+	ASSERT_EQ(0, sys_mbind(p, nr * page_size(), MPOL_WEIGHTED_INTERLEAVE, &mask, 0));
+	for (int i = 0; i < nr; i++) {
+		addr[i] = p + i * page_size();
+		*(volatile char *)addr[i] = 1;
+		want[i] = m->node[nth_place(m, all, true, number + i)];
+	}
+	expect_nodes(_metadata, addr, want, nr, 1, p, nr * page_size());
+}
+
+/*
+ * A node whose memory comes and goes. The file of its weight comes and goes with it,
+ * and in manual mode "nodes that are onlined with previously set weights will reuse
+ * those weights. If they were not previously set [...] the weights will use a default
+ * weight of 1".
+ */
+FIXTURE(hotplug)
+{
+	struct state s;
+	struct hotplug h;
+};
+
+FIXTURE_SETUP(hotplug)
+{
+	NEED_ROOT();
+	NEED_WEIGHTS();
+	ASSERT_EQ(0, state_get(&self->s));
+	if (!self->s.was_auto)
+		SKIP(return, "needs weighted_interleave");
+	NEED_HOTPLUG(&self->h);
+}
+
+/* Last, automatic mode anew: it forgets a weight of the node that is gone */
+FIXTURE_TEARDOWN_PARENT(hotplug)
+{
+	EXPECT_EQ(0, hotplug_offline(&self->h));
+	file_write(DIR "auto", "false");
+	state_restore(&self->s);
+}
+
+TEST_F(hotplug, file_of_the_node)
+{
+	struct numa_nodes nodes;
+	char path[64];
+	int fd, left;
+	char c;
+
+	snprintf(path, sizeof(path), "%s", weight_path(self->h.node));
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(-1, access(path, F_OK));
+		EXPECT_EQ(ENOENT, errno);
+		ASSERT_EQ(0, hotplug_online(&self->h));
+		fd = open(path, O_RDWR | O_CLOEXEC);
+		ASSERT_LE(0, fd);
+		EXPECT_EQ(1, pread(fd, &c, 1, 0));
+
+		/* a part of its memory is memory enough */
+		for (left = self->h.nr; left > 1; left--) {
+			ASSERT_EQ(0, hotplug_offline_block(self->h.block[left - 1]));
+			EXPECT_EQ(0, access(path, F_OK));
+		}
+		ASSERT_EQ(0, hotplug_offline(&self->h));
+
+		/* who has it open has nothing any more */
+		EXPECT_EQ(-1, pread(fd, &c, 1, 0));
+		EXPECT_EQ(ENODEV, errno);
+		EXPECT_EQ(-1, pwrite(fd, "9", 1, 0));
+		EXPECT_EQ(ENODEV, errno);
+		close(fd);
+		ASSERT_EQ(0, numa_nodes_get(&nodes));
+		for (int n = 0; n < nodes.nr_mem; n++)
+			EXPECT_EQ(0, access(weight_path(nodes.mem[n]), F_OK));
+	}
+}
+
+TEST_F(hotplug, weight_is_kept)
+{
+	long seen;
+
+	ASSERT_EQ(0, file_write(DIR "auto", "false"));
+	ASSERT_EQ(0, hotplug_online(&self->h));
+	ASSERT_EQ(0, file_write_long(weight_path(self->h.node), 9));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, hotplug_offline(&self->h));
+		EXPECT_STREQ("false", auto_mode());
+		ASSERT_EQ(0, hotplug_online(&self->h));
+		EXPECT_STREQ("false", auto_mode());
+		ASSERT_EQ(0, file_read_long(weight_path(self->h.node), &seen));
+		EXPECT_EQ(9, seen);
+		for (int n = 0; n < self->s.nodes.nr_mem; n++) {
+			ASSERT_EQ(0, file_read_long(weight_path(self->s.nodes.mem[n]), &seen));
+			EXPECT_EQ(self->s.weight[n], seen);
+		}
+	}
+}
+
+TEST_F(hotplug, default_weight)
+{
+	long seen;
+
+	ASSERT_EQ(0, file_write(DIR "auto", "false"));
+	ASSERT_EQ(0, hotplug_online(&self->h));
+	ASSERT_EQ(0, file_read_long(weight_path(self->h.node), &seen));
+	EXPECT_EQ(1, seen);
+}
+
+/* The mode is set while the node is there, and while it is gone */
+TEST_F(hotplug, automatic_mode_set_anew)
+{
+	NEED_BANDWIDTH(&self->s.nodes);
+	for (int on = 1; on >= 0; on--) {
+		ASSERT_EQ(0, on ? hotplug_online(&self->h) : hotplug_offline(&self->h));
+		ASSERT_EQ(0, file_write(DIR "auto", "false"));
+		ASSERT_EQ(0, file_write(DIR "auto", "true"));
+		expect_automatic(_metadata);
+	}
+}
+
+/* "whenever new bandwidth data is made available during either boot or hotplug events" */
+TEST_F(hotplug, automatic_weights_when_it_comes)
+{
+	NEED_BANDWIDTH(&self->s.nodes);
+	ASSERT_EQ(0, hotplug_online(&self->h));
+	expect_automatic(_metadata);
+}
+
+TEST_F(hotplug, automatic_weights_when_it_goes)
+{
+	NEED_BANDWIDTH(&self->s.nodes);
+	ASSERT_EQ(0, hotplug_online(&self->h));
+	ASSERT_EQ(0, file_write(DIR "auto", "false"));
+	ASSERT_EQ(0, file_write(DIR "auto", "true"));
+	ASSERT_EQ(0, hotplug_offline(&self->h));
+	expect_automatic(_metadata);
 }
 
 TEST_HARNESS_MAIN
