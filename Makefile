@@ -9,7 +9,7 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast prove coverage fetch apply refresh config menuconfig build \
+TARGETS := run check check-fast prove bisect-check coverage fetch apply refresh config menuconfig build \
 	kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
@@ -20,6 +20,7 @@ run:          ; @scripts/run.sh
 check:        ; @scripts/check.sh
 check-fast:   ; @scripts/check.sh --fast
 prove:        ; @scripts/prove.sh
+bisect-check: ; @scripts/bisect.sh
 coverage:     ; @scripts/coverage.sh
 fetch:        ; @scripts/fetch.sh
 apply:        ; @scripts/apply.sh

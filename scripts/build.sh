@@ -7,15 +7,18 @@ set -euo pipefail
 
 usage() {
 	cat <<-END
-		usage: build.sh [-h | --path]
+		usage: build.sh [-h | --path | --warnings FILE.c...]
 
 		Builds KERNEL=$KERNEL out of tree in $work.
 		base: the commit that the series applies to; patched: branch numa as it is, with
 		your uncommitted edits; debug: the same with lockdep, KASAN and more; gcov: the same
 		with counters in ${instrumented[*]}. A number N: the base with the first N
-		commits of branch numa.
+		commits of branch numa; N-NAME: the same in another configuration, NAME one of
+		$variants.
 		A kernel that is up to date (same source, configuration and tools) is not built again.
 		--path: print the path of the image and nothing else; fail where it is not built.
+		--warnings: compile these files again, with W=1, as far as the last build of KERNEL had
+		objects of them, and print what the compiler says, each with the file and no line number.
 	END
 }
 
@@ -23,13 +26,14 @@ instrumented=(mm/mempolicy.c)
 
 # The commit that is built, empty: the tree as it is.
 commit_of() {
-	local count
+	local count nr
 	if [[ $KERNEL == base || $KERNEL == 0 ]]; then
 		state_get base
-	elif is_number "$KERNEL"; then
+	elif is_step; then
+		nr=${KERNEL%%-*}
 		count=$(tree_git rev-list --count "$(state_get base)..numa")
-		((KERNEL <= count)) || usage_error "KERNEL=$KERNEL: branch numa has $count commits; accepted: 0 to $count"
-		tree_git rev-parse "numa~$((count - KERNEL))"
+		((nr <= count)) || usage_error "KERNEL=$KERNEL: branch numa has $count commits; accepted: 0 to $count"
+		tree_git rev-parse "numa~$((count - nr))"
 	fi
 }
 
@@ -172,19 +176,42 @@ run_make() {
 	((total < 1000)) || printf '%d\n' "$total" >"$out/.objects"
 }
 
+# The objects of the files $@ with W=1. What .sources says of all other objects stays true.
+print_warnings() {
+	local f objects=()
+	for f in "$@"; do
+		[[ ! -f $out/${f%.c}.o ]] || objects+=("${f%.c}.o")
+	done
+	((${#objects[@]})) || return 0
+	trap leave EXIT
+	[[ ! -f $out/.sources ]] || cp "$out/.sources" "$out/.sources.kept"
+	[[ -z $commit ]] || to_commit
+	(cd "$out" && rm -f "${objects[@]}")
+	make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' W=1 \
+		"${objects[@]}" >"$out/warnings.log" 2>&1 ||
+		die "compiling ${objects[*]} with W=1: $(reason_in "$out/warnings.log") (see $out/warnings.log)"
+	[[ -z $commit ]] || from_commit
+	[[ ! -f $out/.sources.kept ]] || mv "$out/.sources.kept" "$out/.sources"
+	sed -nE 's/^(\.\.\/)*(linux\/)?([^ :]+):[0-9:]+ (warning: .*)/\3: \4/p' "$out/warnings.log"
+}
+
 main() {
-	local path='' want start=$SECONDS
+	local path='' want start=$SECONDS files=()
 	case ${1:-} in
 	-h) usage && exit ;;
 	--path) path=y ;;
-	?*) usage_error "build.sh accepts -h and --path, not $1" ;;
+	--warnings)
+		(($# > 1)) || usage_error "--warnings needs the names of C files"
+		files=("${@:2}")
+		;;
+	?*) usage_error "build.sh accepts -h, --path and --warnings, not $1" ;;
 	esac
 	if [[ $KERNEL == */* ]]; then
 		[[ -z $path ]] || realpath "$KERNEL"
 		return
 	fi
 	image=$out/arch/x86/boot/bzImage built=$out/.built
-	! is_number "$KERNEL" || image=$out/$KERNEL.bzImage built=$out/$KERNEL.built
+	[[ $KERNEL != +([0-9]) ]] || image=$out/$KERNEL.bzImage built=$out/$KERNEL.built
 	if [[ -n $path ]]; then
 		[[ -f $image ]] || die "KERNEL=$KERNEL is not built: make build KERNEL=$KERNEL"
 		printf '%s\n' "$image"
@@ -195,6 +222,10 @@ main() {
 	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
 	ccache_setup
 	commit=$(commit_of)
+	if ((${#files[@]})); then
+		print_warnings "${files[@]}"
+		return
+	fi
 	want=$(stamp)
 	if [[ -f $image && $(cat "$built" 2>/dev/null) == "$want" ]]; then
 		note "the $KERNEL kernel is up to date"

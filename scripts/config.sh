@@ -18,20 +18,27 @@ usage() {
 fragments=("$top/config/kernel/numa.config" "$top/config/kernel/guest.config"
 	"$top/config/kernel/kunit.config")
 
-# Lines of the fragments that the configuration has not: "fragment:line: text".
+# Lines of the fragments that the configuration has not: "fragment:line: text". Of several
+# fragments that set the same, the last one counts.
 lost_lines() {
-	local fragment nr text name
+	local fragment nr text name line
+	local -A last=()
 	for fragment in "${fragments[@]}"; do
 		while IFS=: read -r nr text; do
-			grep -qxF -- "$text" "$1" && continue
-			# "is not set" also holds where the symbol is not visible at all
-			if [[ $text == "# "*" is not set" ]]; then
-				name=${text#\# }
-				grep -q "^${name%% *}=" "$1" || continue
-			fi
-			printf '%s:%s: %s\n' "${fragment#"$top/"}" "$nr" "$text"
+			name=${text#\# }
+			last[${name%%[ =]*}]="${fragment#"$top/"}:$nr: $text"
 		done < <(grep -nE '^(CONFIG_|# CONFIG_)' "$fragment")
 	done
+	for name in "${!last[@]}"; do
+		line=${last[$name]}
+		text=${line#*: }
+		grep -qxF -- "$text" "$1" && continue
+		# "is not set" also holds where the symbol is not visible at all
+		if [[ $text == "# "*" is not set" ]]; then
+			grep -q "^$name=" "$1" || continue
+		fi
+		printf '%s\n' "$line"
+	done | sort -t: -k1,1 -k2,2n
 }
 
 kconfig() {
@@ -50,6 +57,7 @@ main() {
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
 	case $KERNEL in
 	debug | gcov) fragments+=("$top/config/kernel/$KERNEL.config") ;;
+	[0-9]*-*) fragments+=("$top/config/kernel/${KERNEL#*-}.config") ;;
 	esac
 	mkdir -p "$out"
 

@@ -9,8 +9,8 @@
 # Of the patches that KERNEL has not: all of them on the base, none on the whole series.
 expected_failures() {
 	local name proofs line have=0
-	if is_number "$KERNEL"; then
-		have=$KERNEL
+	if is_step; then
+		have=${KERNEL%%-*}
 	elif [[ $KERNEL != base ]]; then
 		return 0
 	fi

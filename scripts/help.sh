@@ -11,6 +11,7 @@ main() {
 		  make check         all that CI asserts; last line "N passed, N failed, N skipped"
 		  make check-fast    its part without guests and kernel builds
 		  make prove         each patch: what it names as its proof fails before and passes after
+		  make bisect-check  each patch builds without a new warning in four configurations, and boots
 		  make coverage      lines and branches of mm/mempolicy.c that the tests run
 		  make fetch         get the base's source into a git tree below O
 		  make apply         put the patches on it, branch numa
@@ -28,13 +29,14 @@ main() {
 
 		Variables             default      accepted
 		  KERNEL              patched      base, patched, debug, gcov, a number (of the last patch
-		                                   applied), or a path to a bzImage
+		                                   applied), or a path to a bzImage; for make build also
+		                                   N-CONFIG, CONFIG one of $variants
 		  TOPO                4node        $(names_in "$top/config/topology" .conf), or a path to a file
 		  TESTS               all          names of kselftests, "shared_policy numa_maps"
 		  SEED                1            0 to 999999999: what varies a deterministic guest
 		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
 		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)
-		  PATCH               all          for make prove: a number, or a range like 2-5
+		  PATCH               all          for make prove and bisect-check: a number, or a range like 2-5
 		  BASE                v7.3         $(names_in "$top/config/base" .conf)
 		  KDIR                none         your own git tree of Linux instead of the fetched one
 		  O                   build        directory for the source tree and everything built

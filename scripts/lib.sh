@@ -44,6 +44,14 @@ is_number() {
 	[[ $1 =~ ^(0|[1-9][0-9]{0,8})$ ]]
 }
 
+# Other configurations that KERNEL=N-NAME has, to be compiled only: config/kernel/NAME.config
+variants="nonuma nobalancing i386"
+
+# KERNEL=N or N-NAME: the base with the first N patches
+is_step() {
+	[[ $KERNEL != */* && $KERNEL == [0-9]* ]]
+}
+
 # Every variable is checked by every script, so that a typo is never a default.
 check_variables() {
 	[[ -f $top/config/base/$BASE.conf ]] ||
@@ -56,8 +64,10 @@ check_variables() {
 	base | patched | debug | gcov) ;;
 	*/*) [[ -f $KERNEL ]] || usage_error "KERNEL=$KERNEL: there is no such file" ;;
 	*)
-		is_number "$KERNEL" ||
+		[[ $KERNEL =~ ^(0|[1-9][0-9]{0,3})(-([a-z0-9]+))?$ ]] ||
 			usage_error "KERNEL=$KERNEL is not known; accepted: base, patched, debug, gcov, the number of a patch, or a path to a bzImage"
+		[[ -z ${BASH_REMATCH[3]:-} || " $variants " == *" ${BASH_REMATCH[3]} "* ]] ||
+			usage_error "KERNEL=$KERNEL: there is no configuration ${BASH_REMATCH[3]}; accepted: $variants"
 		;;
 	esac
 	case $ACCEL in
@@ -99,7 +109,10 @@ fi
 
 # Where KERNEL is built: the kernels "up to patch N" one after the other in one place.
 out=$work/$KERNEL
-! is_number "$KERNEL" || out=$work/step
+if is_step; then
+	out=$work/step
+	[[ $KERNEL != *-* ]] || out=$work/step-${KERNEL#*-}
+fi
 
 # The state of the tree is kept beside it, not in it: lines of key=value.
 state_get() {

@@ -6,6 +6,8 @@ set -euo pipefail
 . "$top/scripts/series.sh"
 . "$top/scripts/expected.sh"
 
+evidence=$top/Documentation/evidence-$BASE.md
+
 usage() {
 	cat <<-END
 		usage: prove.sh [-h]
@@ -16,7 +18,9 @@ usage() {
 		the named tests fail before it and pass after it. Both runs must also be right in all else: what
 		later patches fix fails, and nothing else does.
 		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
-		The table is kept in results/prove/table.md. Exit status: 1 where a patch is not proven.
+		The table is kept in results/prove/table.md; rows of earlier calls stay in it as long as
+		series and tests are the same. Once it has all patches, and all are proven, it is written to
+		${evidence#"$top/"} too. Exit status: 1 where a patch is not proven.
 	END
 }
 
@@ -76,7 +80,7 @@ count() {
 }
 
 row() {
-	printf '| %s | %s | %s | %s | %s |\n' "$@" >>"$out/table.md"
+	printf '| %s | %s | %s | %s | %s |\n' "$@" >>"$out/$1.rows.new"
 	printf '%-6s %2s  %-62.62s %s; %s\n' "$5" "$1" "$2" "$3" "$4"
 }
 
@@ -102,10 +106,6 @@ prove_kselftest() {
 	row "$nr" "$(subject_of "$nr")" "$tests on $TOPO: $before" "$after" "$verdict"
 	((status == 0)) || sed 's/^/        /' "$out/$nr-$TOPO-before/out" "$out/$nr-$TOPO-after/out"
 	return $status
-}
-
-subject_of() {
-	git mailinfo -b /dev/null /dev/null <"$patches/${names[$1 - 1]}" | sed -n 's/^Subject: //p'
 }
 
 # The text of each function in the objects of the C files that patch $1 touches
@@ -147,8 +147,37 @@ functions() {
 		done | sort -k2
 }
 
+# All rows there are; with all patches in it and each proven, into Documentation.
+table() {
+	local nr missing=0
+	{
+		printf '| nr | patch | before | after | verdict |\n|---|---|---|---|---|\n'
+		for ((nr = 1; nr <= ${#names[@]}; nr++)); do
+			cat "$out/$nr.rows" 2>/dev/null || missing=$((missing + 1))
+		done
+	} >"$out/table.md"
+	note "table: ${out#"$PWD/"}/table.md"
+	((missing == 0)) || note "$missing of ${#names[@]} patches are not in it yet: make prove, or PATCH="
+	if ((missing)) || grep -q '| FAILED |$' "$out/table.md"; then
+		return
+	fi
+	{
+		cat <<-END
+			# Evidence
+
+			What \`make prove\` shows of each patch of \`patches/$BASE\`, on Linux $(base_value version): the
+			kselftests that its \`Proof:\` lines name, on the kernel without it and with it, all else being equal.
+			Written by \`make prove\`, not by hand.
+
+		END
+		cat "$out/table.md"
+	} >"$evidence.new"
+	mv "$evidence.new" "$evidence"
+	note "all patches are proven: ${evidence#"$PWD/"}"
+}
+
 main() {
-	local first=1 last nr topo status=0
+	local nr topo status=0
 	case ${1:-} in
 	-h) usage && exit ;;
 	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
@@ -156,14 +185,7 @@ main() {
 	take_lock prove
 	mapfile -t names < <(series_names)
 	((${#names[@]})) || exit 1
-	last=${#names[@]}
-	if [[ -n $PATCH ]]; then
-		[[ $PATCH =~ ^([0-9]{1,4})(-([0-9]{1,4}))?$ ]] ||
-			usage_error "PATCH=$PATCH is neither a number nor a range like 2-5; accepted: 1 to $last"
-		first=$((10#${BASH_REMATCH[1]})) last=$((10#${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}))
-		((first >= 1 && first <= last && last <= ${#names[@]})) ||
-			usage_error "PATCH=$PATCH is out of range; accepted: 1 to ${#names[@]}"
-	fi
+	patch_range "${#names[@]}"
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	"$top/scripts/refresh.sh" --check >/dev/null ||
 		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
@@ -172,15 +194,20 @@ main() {
 	"$top/scripts/initramfs.sh" >/dev/null
 	out=$results/prove
 	mkdir -p "$out"
-	rm -rf "${out:?}"/*
-	printf '| nr | patch | before | after | verdict |\n|---|---|---|---|---|\n' >"$out/table.md"
+	what=$(printf 'series %s, tests %s' "$(series_digest)" "$(sha "$work/initramfs.cpio")")
+	if [[ $(cat "$out/what" 2>/dev/null) != "$what" ]]; then
+		rm -rf "${out:?}"/*
+		printf '%s\n' "$what" >"$out/what"
+	fi
 	for ((nr = first; nr <= last; nr++)); do
+		rm -rf "$out/$nr.rows" "$out/$nr.rows.new" "$out/$nr"-*
 		[[ -n $(all_proofs_of "$nr") ]] || prove_none "$nr"
 		for topo in $(all_proofs_of "$nr" | awk '{ print $3 == "" ? "4node" : $3 }' | sort -u); do
 			prove_kselftest "$nr" "$topo" || status=1
 		done
+		mv "$out/$nr.rows.new" "$out/$nr.rows"
 	done
-	note "table: ${out#"$PWD/"}/table.md"
+	table
 	((status == 0)) || die "a patch is not proven (above)"
 }
 

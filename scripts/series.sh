@@ -24,6 +24,22 @@ series_names() {
 	((names > 0)) || die "patches/$BASE/series names no patch"
 }
 
+# PATCH=N or FIRST-LAST, empty: all, of $1 patches: sets first and last
+patch_range() {
+	first=1 last=$1
+	[[ -n $PATCH ]] || return 0
+	[[ $PATCH =~ ^([0-9]{1,4})(-([0-9]{1,4}))?$ ]] ||
+		usage_error "PATCH=$PATCH is neither a number nor a range like 2-5; accepted: 1 to $1"
+	first=$((10#${BASH_REMATCH[1]})) last=$((10#${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}))
+	((first >= 1 && first <= last && last <= $1)) ||
+		usage_error "PATCH=$PATCH is out of range; accepted: 1 to $1"
+}
+
+# Subject of patch number $1 of names
+subject_of() {
+	git mailinfo -b /dev/null /dev/null <"$patches/${names[$1 - 1]}" | sed -n 's/^Subject: //p'
+}
+
 # One sum over the list and the files it names.
 series_digest() {
 	local names

@@ -521,7 +521,7 @@ static void *move_about(void *arg)
  * are no page to move, and with MPOL_MF_STRICT possibly misplaced. None of it is lost,
  * and as soon as there is nobody else all of them move.
  */
-#define RACES	100
+#define RACES	8
 
 TEST_F_TIMEOUT(kinds, while_moved, 120)
 {
