@@ -189,6 +189,7 @@ main() {
 		check "build the kselftests and the initramfs" userspace
 		check "the initramfs is the same when built again" same_initramfs
 		((failed)) || guest_checks
+		((failed)) || check_loud "bisect-check, a sample" "$top/scripts/bisect.sh" --sample
 		if ((failed == 0)); then
 			check "the same run under load gives the same bytes" deterministic
 			check "another seed gives another run" other_seed_differs

@@ -33,6 +33,8 @@ main() {
 	script=$top/scripts/build.sh
 	check 2 "KERNEL=foo is not known; accepted: base, patched, debug" KERNEL=foo "$script"
 	check 2 "there is no such file" KERNEL=./foo "$script"
+	check 2 "KERNEL=3-foo: there is no configuration foo; accepted: nonuma nobalancing i386" KERNEL=3-foo "$script"
+	check 2 "--warnings needs the names of C files" "$script" --warnings
 	check 2 "TOPO=5node is not known; accepted: " TOPO=5node "$script"
 	check 2 "BASE=v1.0 is not known; accepted: v7.3" BASE=v1.0 "$script"
 	check 2 "ACCEL=hvf is not known; accepted: tcg, kvm, auto" ACCEL=hvf "$script"
@@ -42,6 +44,12 @@ main() {
 	check 2 "V=2 is not known; accepted: 0, 1" V=2 "$script"
 	check 2 "KDIR=/nowhere is not a git work tree" KDIR=/nowhere "$script"
 	check 2 "cannot be built below a path with blanks" O="$tmp/a b" "$script"
+	for name in prove bisect; do
+		check 2 "PATCH=0 is out of range; accepted: 1 to " PATCH=0 "$top/scripts/$name.sh"
+		check 2 "PATCH=3-1000 is out of range; accepted: 1 to " PATCH=3-1000 "$top/scripts/$name.sh"
+		check 2 "PATCH=x is neither a number nor a range like 2-5" PATCH=x "$top/scripts/$name.sh"
+	done
+	check 2 "PATCH must be empty" PATCH=1 "$top/scripts/bisect.sh" --sample
 	check 1 "is not built: make build KERNEL=debug" KERNEL=debug "$script" --path
 	check 2 "unknown variable TOPOLOGY; accepted: BASE KDIR KERNEL TOPO" make -C "$top" help TOPOLOGY=4node
 	check 0 "make kernel-path" make -C "$top" help
