@@ -306,6 +306,7 @@ static bool interleaves(const struct policy *p)
 static struct {
 	int mode, flags;
 	const struct shape *shape;
+	const char *mask;
 } tried;
 
 #define LOG_TRIED(fmt, ...)							\
@@ -333,6 +334,12 @@ static void expect_policy(struct __test_metadata *_metadata, const struct policy
 	};
 	static struct numa_maps nm;
 
+	/* what the kernel has allocated for itself in between was interleaved too: once more */
+	for (int again = 0; interleaves(task) && again < 8; again++) {
+		if (get(NULL, MPOL_F_NODE) || env.out->mode == lowest(&task->nodes) ||
+		    set_policy(tried.mode | tried.flags, tried.mask, tried.shape->maxnode))
+			break;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
 		EXPECT_EQ(asked[i].err, get(asked[i].addr, asked[i].flags)) {
 			LOG_TRIED("; get_mempolicy flags %lu", asked[i].flags);
@@ -369,7 +376,7 @@ static void try_one(struct __test_metadata *_metadata, int mode, int flags,
 	struct policy want;
 	int err, got;
 
-	tried = (typeof(tried)){ mode, flags, s };
+	tried = (typeof(tried)){ mode, flags, s, mask };
 	if (!in_place) {
 		env.out->mask = old_nodes;
 		ASSERT_EQ(0, set_policy(old, &env.out->mask, BITS(NUMA_MAX_NODES)));
