@@ -17,20 +17,29 @@ usage() {
 
 min_lines=95 min_branches=85
 
-# Guests on every topology, as many at a time as there are CPUs.
+# Guest $1 on TOPO, judged, in the background
+start_guest() {
+	local dir=$out/$1
+	mkdir "$dir"
+	{
+		NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" && "$top/scripts/verdict.sh" "$dir"
+	} >"$dir.out" 2>&1 </dev/null &
+	pids+=($!)
+	if ((${#pids[@]} == $(nproc))); then
+		wait "${pids[@]}" || true
+		pids=()
+	fi
+}
+
+# Guests on every topology, as many at a time as there are CPUs; and those that are
+# booted with each word that numa_balancing= has, and with none of them.
 run_guests() {
-	local topo dir pids=() status=0
+	local topo dir word pids=() status=0
 	for topo in $(names_in "$top/config/topology" .conf); do
-		dir=$out/$topo
-		mkdir "$dir"
-		{
-			TOPO=$topo NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" && "$top/scripts/verdict.sh" "$dir"
-		} >"$dir.out" 2>&1 </dev/null &
-		pids+=($!)
-		if ((${#pids[@]} == $(nproc))); then
-			wait "${pids[@]}" || true
-			pids=()
-		fi
+		TOPO=$topo start_guest "$topo"
+	done
+	for word in enable disable perhaps; do
+		TOPO=2node TESTS=numab_knobs NUMA_CMDLINE=numa_balancing=$word start_guest "2node-$word"
 	done
 	wait
 	for dir in "$out"/*/; do

@@ -22,6 +22,7 @@
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
+#include "numa_hotplug.h"
 
 #ifndef SYS_set_mempolicy_home_node
 #define SYS_set_mempolicy_home_node	450
@@ -992,6 +993,62 @@ TEST_F(bulk_failures, whole_or_none)
 	}
 	ASSERT_EQ(0, console_unmute(&shared->console, bug, sizeof(bug)));
 	EXPECT_STREQ("", bug);
+}
+
+/*
+ * Memory of a node comes while there is none for what the kernel keeps about the node: it
+ * comes nevertheless, or it does not. Whatever is missing then, it is complete the next time.
+ */
+FIXTURE(node_failures)
+{
+	struct hotplug h;
+};
+
+FIXTURE_SETUP(node_failures)
+{
+	NEED_INJECTION();
+	NEED_HOTPLUG(&self->h);
+	setup(_metadata);
+}
+
+FIXTURE_TEARDOWN_PARENT(node_failures)
+{
+	console_restore(&shared->console);
+	EXPECT_EQ(0, hotplug_offline(&self->h));
+}
+
+TEST_F_TIMEOUT(node_failures, comes_or_not, 240)
+{
+	char path[128], bug[256];
+	int n, without = 0;
+
+	snprintf(path, sizeof(path), WEIGHTS "node%d", self->h.node);
+	ASSERT_EQ(0, console_mute(&shared->console));
+	for (n = 1; n < MAX_FAILURES; n++) {
+		int ret, error;
+		bool hit;
+
+		ASSERT_TRUE(fail_arm(n));
+		ret = hotplug_write(self->h.block[0], "online_movable");
+		error = errno;
+		hit = fail_disarm();
+		EXPECT_TRUE(!ret || (hit && error == ENOMEM)) {
+			TH_LOG("allocation %d: %s", n, strerror(error));
+		}
+		EXPECT_EQ(!ret, hotplug_is_online(self->h.block[0]));
+		without += !ret && access(path, F_OK);
+		ASSERT_EQ(0, hotplug_offline(&self->h));
+		EXPECT_NE(0, access(path, F_OK));
+		if (!hit)
+			break;
+	}
+	EXPECT_GT(MAX_FAILURES, n);
+	ASSERT_EQ(0, hotplug_write(self->h.block[0], "online_movable"));
+	EXPECT_EQ(0, access(path, F_OK));
+	ASSERT_EQ(0, console_unmute(&shared->console, bug, sizeof(bug)));
+	EXPECT_STREQ("", bug);
+	/* the file, its name and its entry can each be what there is no memory for */
+	EXPECT_LT(0, without);
 }
 
 static bool knobs_set(void)

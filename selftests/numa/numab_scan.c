@@ -17,6 +17,8 @@
  * of its mm it faults on memory of other nodes only.
  */
 #include <pthread.h>
+#include <ctype.h>
+#include <dirent.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -582,6 +584,36 @@ FIXTURE_TEARDOWN_PARENT(off)
 TEST_F(off, nothing_moves)
 {
 	in_child(_metadata, &self->env, keep, &variant->memory);
+}
+
+/* Promotion only: is there a node that it is not for, as they are all of the first tier? */
+static bool one_tier(void)
+{
+	const char *dir = "/sys/devices/virtual/memory_tiering";
+	struct dirent *entry;
+	DIR *tiers = opendir(dir);
+	int n = 0;
+
+	while (tiers && (entry = readdir(tiers)))
+		n += !strncmp(entry->d_name, "memory_tier", strlen("memory_tier")) &&
+		     isdigit(entry->d_name[strlen("memory_tier")]);
+	if (tiers)
+		closedir(tiers);
+	return n == 1;
+}
+
+static void keep_tier(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	ASSERT_EQ(0, numa_balancing_set(2));
+	keep(_metadata, e, arg);
+}
+
+/* Nor does it where only promotion is on, which is for memory of lower tiers */
+TEST_F(off, top_tier_stays)
+{
+	if (!one_tier())
+		SKIP(return, "needs one_memory_tier");
+	in_child(_metadata, &self->env, keep_tier, &variant->memory);
 }
 
 static void tour(struct __test_metadata *_metadata, const struct env *e, const void *arg)
