@@ -1024,6 +1024,9 @@ TEST_F_TIMEOUT(node_failures, comes_or_not, 240)
 
 	snprintf(path, sizeof(path), WEIGHTS "node%d", self->h.node);
 	ASSERT_EQ(0, console_mute(&shared->console));
+	/* what a node gets the first time that it has memory, and keeps */
+	ASSERT_EQ(0, hotplug_online(&self->h));
+	ASSERT_EQ(0, hotplug_offline(&self->h));
 	for (n = 1; n < MAX_FAILURES; n++) {
 		int ret, error;
 		bool hit;
