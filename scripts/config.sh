@@ -9,7 +9,8 @@ usage() {
 		usage: config.sh [-h | --menu]
 
 		Merges the fragments of config/kernel on top of allnoconfig into the build directory
-		of KERNEL=$KERNEL and checks that every line of every fragment is in the result.
+		of KERNEL=$KERNEL and checks that every line of every fragment is in the result: but for
+		options that BASE=$BASE does not know, as the line without= of its file says.
 		--menu: then edit it by menuconfig. What you change there lasts until a fragment
 		changes; the difference from the fragments is printed, for you to store.
 	END
@@ -33,6 +34,7 @@ lost_lines() {
 		line=${last[$name]}
 		text=${line#*: }
 		grep -qxF -- "$text" "$1" && continue
+		[[ " $without " != *" $name "* ]] || continue
 		# "is not set" also holds where the symbol is not visible at all
 		if [[ $text == "# "*" is not set" ]]; then
 			grep -q "^$name=" "$1" || continue
@@ -41,12 +43,21 @@ lost_lines() {
 	done | sort -t: -k1,1 -k2,2n
 }
 
+# What the base is said not to have must not be there: the line would hide a lost one.
+check_without() {
+	local option
+	for option in $without; do
+		! tree_git grep -qE "^[[:space:]]*(menu)?config ${option#CONFIG_}\$" -- '*Kconfig*' ||
+			die "config/base/$BASE.conf: without= names $option, and $BASE has it"
+	done
+}
+
 kconfig() {
 	make -C "$tree" O="$out" HOSTCC='ccache gcc' "$1"
 }
 
 main() {
-	local menu='' digest lost
+	local menu='' digest lost without
 	case ${1:-} in
 	-h) usage && exit ;;
 	--menu) menu=y ;;
@@ -61,8 +72,10 @@ main() {
 	esac
 	mkdir -p "$out"
 
-	digest=$(cat "${fragments[@]}" | sha)
+	without=$(sed -n 's/^without=//p' "$top/config/base/$BASE.conf")
+	digest=$(printf '%s' "$without" | cat "${fragments[@]}" - | sha)
 	if [[ ! -f $out/.config || $(cat "$out/.fragments" 2>/dev/null) != "$digest" ]]; then
+		check_without
 		rm -f "$out/.fragments"
 		(cd "$tree" && HOSTCC='ccache gcc' scripts/kconfig/merge_config.sh -n -Q -O "$out" \
 			"${fragments[@]}") >"$out/config.log" 2>&1 ||

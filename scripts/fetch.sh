@@ -194,7 +194,8 @@ import() {
 		GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' \
 		GIT_COMMITTER_NAME="Linux $BASE" GIT_COMMITTER_EMAIL=linux@localhost \
 		GIT_COMMITTER_DATE='2026-01-01T00:00:00Z' \
-		git -C "$dir" -c commit.gpgSign=false -c core.hooksPath=/dev/null commit -q -m "$source"
+		git -C "$dir" -c commit.gpgSign=false -c core.hooksPath=/dev/null -c gc.auto=0 \
+		-c maintenance.auto=false commit -q -m "$source" # no gc that goes on with our lock
 	state_set base "$(git -C "$dir" rev-parse HEAD)"
 	state_set source "$source"
 	state_set applied ""
