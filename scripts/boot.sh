@@ -117,9 +117,17 @@ run_guest() {
 	fi
 	write_meta
 	printf '%s\n' "$limit" >"$run/limit"
-	for word in "${!topo_promised[@]}"; do
-		printf '%s=%s\n' "$word" "${topo_promised[$word]}"
-	done | sort >"$run/promises"
+	{
+		for word in "${!topo_promised[@]}"; do
+			printf '%s=%s\n' "$word" "${topo_promised[$word]}"
+		done
+		# what the base's kernel has; another tree or kernel may be older
+		if [[ -z $KDIR && $KERNEL != */* ]]; then
+			for word in $(base_words promise); do
+				printf '%s=1\n' "$word"
+			done
+		fi
+	} | sort >"$run/promises"
 	printf '%q ' ${preload:+env LD_PRELOAD="$preload"} "${qemu[@]}" >"$run/qemu.cmd"
 	printf '\n' >>"$run/qemu.cmd"
 	if [[ -n $TESTS ]]; then

@@ -72,7 +72,7 @@ main() {
 	esac
 	mkdir -p "$out"
 
-	without=$(sed -n 's/^without=//p' "$top/config/base/$BASE.conf")
+	without=$(base_words without)
 	digest=$(printf '%s' "$without" | cat "${fragments[@]}" - | sha)
 	if [[ ! -f $out/.config || $(cat "$out/.fragments" 2>/dev/null) != "$digest" ]]; then
 		check_without

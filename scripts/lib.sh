@@ -95,6 +95,11 @@ base_value() {
 	printf '%s\n' "$value"
 }
 
+# Words of a key that the file need not have
+base_words() {
+	sed -n "s/^$1=//p" "$top/config/base/$BASE.conf"
+}
+
 check_variables
 : "${JOBS:=$(nproc)}"
 patches=$top/patches/$BASE

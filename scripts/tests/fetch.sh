@@ -8,9 +8,9 @@ top=$(cd "$here/../.." && pwd -P)
 # After a failure nothing half-done is left, after a success the tree is there.
 left_clean() {
 	if (($1)); then
-		[[ ! -e $tmp/O/v7.3/linux && -z $(ls "$tmp/dl") ]]
+		[[ ! -e $tmp/O/$base/linux && -z $(ls "$tmp/dl") ]]
 	else
-		[[ -f $tmp/O/v7.3/linux/mm/mempolicy.c ]]
+		[[ -f $tmp/O/$base/linux/mm/mempolicy.c ]]
 	fi
 }
 
@@ -74,7 +74,8 @@ start_server() {
 
 main() {
 	local first
-	version=$(sed -n 's/^version=//p' "$top/config/base/v7.3.conf")
+	base=${BASE:-v7.3}
+	version=$(sed -n 's/^version=//p' "$top/config/base/$base.conf")
 	tarball=linux-$version.tar.xz
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"; kill "${server:-}" 2>/dev/null || true' EXIT
@@ -82,7 +83,7 @@ main() {
 	start_server
 
 	check good 0 "linux-$version: commit"
-	first=$(git -C "$tmp/O/v7.3/linux" rev-parse base)
+	first=$(git -C "$tmp/O/$base/linux" rev-parse base)
 	cp -r "$tmp/dl" "$tmp/keep"
 	check "good again" 0 "commit ${first:0:12}"
 	check "stored in dl/" 0 "taking dl/$tarball" NUMA_TARBALL="$url/none" NUMA_SHA256SUMS="$url/none"

@@ -35,14 +35,14 @@ commit() {
 
 # A checkout with our scripts, a base of two files and two patches.
 make_lab() {
-	mkdir -p "$lab/patches/v7.3" "$tree/mm"
+	mkdir -p "$lab/patches/$base" "$tree/mm"
 	cp -r "$real/scripts" "$real/config" "$lab/"
 	printf '%s\n' one two three four five six seven eight nine ten >"$tree/mm/mempolicy.c"
 	echo "obj-y += mm/" >"$tree/Kbuild"
 	git init -q -b base "$tree"
 	git -C "$tree" add -A
 	commit "$tree" base
-	printf 'base=%s\nsource=test\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" >"$tmp/O/v7.3/state"
+	printf 'base=%s\nsource=test\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" >"$tmp/O/$base/state"
 	git -C "$tree" checkout -q -b numa
 	sed -i 's/two/2/' "$tree/mm/mempolicy.c"
 	commit "$tree" "mm/mempolicy: say 2
@@ -52,60 +52,62 @@ A reason, with ümlauts, that is as long as the reason of a patch usually is: se
 Proof: none (a test)"
 	sed -i 's/nine/9/' "$tree/mm/mempolicy.c"
 	commit "$tree" "sched/numa: [with brackets] a subject so long that it is folded into two lines by git"
-	printf 'Subject: [PATCH] A cover\n\nIts text\n stays.\n\nProof: (1):\n' >"$lab/patches/v7.3/0000-cover-letter.patch"
+	printf 'Subject: [PATCH] A cover\n\nIts text\n stays.\n\nProof: (1):\n' >"$lab/patches/$base/0000-cover-letter.patch"
 }
 
 # The series anew, as it was.
 restore() {
-	rm -rf "$lab/patches/v7.3"
-	cp -r "$tmp/series" "$lab/patches/v7.3"
+	rm -rf "$lab/patches/$base"
+	cp -r "$tmp/series" "$lab/patches/$base"
 }
 
 main() {
-	local apply refresh lab tree tip name
+	local apply refresh lab tree tip name version
+	base=${BASE:-v7.3}
+	version=$(sed -n 's/^version=//p' "$real/config/base/$base.conf")
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
-	lab=$tmp/lab tree=$tmp/O/v7.3/linux
+	lab=$tmp/lab tree=$tmp/O/$base/linux
 	make_lab
 	apply=$lab/scripts/apply.sh refresh=$lab/scripts/refresh.sh
 
 	check "first refresh" 0 "2 patches written" "$refresh"
-	cp -r "$lab/patches/v7.3" "$tmp/series"
+	cp -r "$lab/patches/$base" "$tmp/series"
 	check "refresh again" 0 "is what branch numa has" "$refresh"
 	git -C "$tree" checkout -q base
 	git -C "$tree" branch -qD numa
-	sed -i 's/^applied=.*/applied=/; s/^series=.*/series=/' "$tmp/O/v7.3/state"
+	sed -i 's/^applied=.*/applied=/; s/^series=.*/series=/' "$tmp/O/$base/state"
 	check "apply" 0 "2 patches applied" "$apply"
 	check "round trip" 0 "is what branch numa has" "$refresh" --check
 	tip=$(git -C "$tree" rev-parse numa)
 	check "apply again" 0 "2 patches are applied" "$apply"
 	same "the hash of the branch is a function of base and series" "$tip" "$(
 		git -C "$tree" checkout -q base && git -C "$tree" branch -qD numa
-		sed -i 's/^applied=.*/applied=/; s/^series=.*/series=/' "$tmp/O/v7.3/state"
+		sed -i 's/^applied=.*/applied=/; s/^series=.*/series=/' "$tmp/O/$base/state"
 		O=$tmp/O "$apply" >/dev/null && git -C "$tree" rev-parse numa
 	)"
 
 	# damage in the series; the tree stays at $tip
-	name=$(sed -n 3p "$lab/patches/v7.3/series")
-	sed -i 's/^ ten/ zehn/' "$lab/patches/v7.3/$name"
-	check "patch that does not apply" 1 "patches/v7.3/$name does not apply: mm/mempolicy.c:" "$apply"
+	name=$(sed -n 3p "$lab/patches/$base/series")
+	sed -i 's/^ ten/ zehn/' "$lab/patches/$base/$name"
+	check "patch that does not apply" 1 "patches/$base/$name does not apply: mm/mempolicy.c:" "$apply"
 	same "tree after it" "$tip" "$(git -C "$tree" rev-parse HEAD)"
 	restore
-	sed -i 's/^@@ -6/@@ -5/; s/^ seven/ seven\n eight/' "$lab/patches/v7.3/$name"
+	sed -i 's/^@@ -6/@@ -5/; s/^ seven/ seven\n eight/' "$lab/patches/$base/$name"
 	check "patch that needs fuzz" 1 "$name" "$apply"
 	restore
-	head -n 1 "$tmp/series/series" >"$lab/patches/v7.3/series"
+	head -n 1 "$tmp/series/series" >"$lab/patches/$base/series"
 	check "empty series" 1 "names no patch" "$apply"
-	: >"$lab/patches/v7.3/series"
+	: >"$lab/patches/$base/series"
 	check "no series" 1 "names no patch" "$apply"
 	restore
-	sed -i '1s/.*/# base: 6.12/' "$lab/patches/v7.3/series"
-	check "other base" 1 'series:1: must be "# base: 7.3' "$apply"
+	sed -i '1s/.*/# base: 1.0/' "$lab/patches/$base/series"
+	check "other base" 1 'series:1: must be "# base: '"$version" "$apply"
 	restore
-	echo "0003-gone.patch" >>"$lab/patches/v7.3/series"
-	check "patch that is not there" 1 "series:4: there is no patches/v7.3/0003-gone.patch" "$apply"
+	echo "0003-gone.patch" >>"$lab/patches/$base/series"
+	check "patch that is not there" 1 "series:4: there is no patches/$base/0003-gone.patch" "$apply"
 	restore
-	echo "no mail" >"$lab/patches/v7.3/$name"
+	echo "no mail" >"$lab/patches/$base/$name"
 	check "patch that is no patch" 1 "$name" "$apply"
 	restore
 	same "tree after all of it" "$tip" "$(git -C "$tree" rev-parse HEAD)"
@@ -114,7 +116,7 @@ main() {
 	echo eleven >>"$tree/mm/mempolicy.c"
 	check "uncommitted edits, series as it was" 0 "uncommitted changes; they are built" "$apply"
 	check "uncommitted edits and refresh" 1 "has uncommitted changes" "$refresh"
-	sed -i 's/reason/ground/' "$lab/patches/v7.3/0001-"*
+	sed -i 's/reason/ground/' "$lab/patches/$base/0001-"*
 	check "uncommitted edits and another series" 1 "has uncommitted changes" "$apply"
 	commit "$tree" "mine"
 	check "own commit and another series" 1 "have changed since the last apply" "$apply"

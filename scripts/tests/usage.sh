@@ -36,7 +36,7 @@ main() {
 	check 2 "KERNEL=3-foo: there is no configuration foo; accepted: nonuma nobalancing i386" KERNEL=3-foo "$script"
 	check 2 "--warnings needs the names of C files" "$script" --warnings
 	check 2 "TOPO=5node is not known; accepted: " TOPO=5node "$script"
-	check 2 "BASE=v1.0 is not known; accepted: v7.3" BASE=v1.0 "$script"
+	check 2 "BASE=v1.0 is not known; accepted: v6.12 v7.3" BASE=v1.0 "$script"
 	check 2 "ACCEL=hvf is not known; accepted: tcg, kvm, auto" ACCEL=hvf "$script"
 	check 2 "SEED=one is not a number" SEED=one "$script"
 	check 2 "TIMEOUT=0 is not a number of host seconds" TIMEOUT=0 "$script"

@@ -1315,7 +1315,7 @@ static void random_step(void)
 	check(i, i + 2);
 }
 
-static void crashed(int sig, siginfo_t *info, void *context __maybe_unused)
+static void crashed(int sig, siginfo_t *info, void *context __attribute__((unused)))
 {
 	int i = 0;
 

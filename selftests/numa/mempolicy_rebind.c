@@ -420,7 +420,7 @@ static void set_mems(struct __test_metadata *_metadata, struct env *e, unsigned 
 	if (e->way.how == ATTACH) {
 		e->in = !e->in;
 		ASSERT_EQ(0, write_mems(&e->child[e->in], &e->mems));
-		ASSERT_EQ(0, cpuset_enter(&e->child[e->in]));
+		ASSERT_EQ(0, file_write(cg_path(&e->child[e->in], "cgroup.procs"), "0"));
 	} else {
 		ASSERT_EQ(0, write_mems(e->way.how == PARENT ? &e->p : &e->child[e->in],
 					&e->mems));
@@ -1108,7 +1108,10 @@ TEST_F(clone_into, forked_child)
  */
 WAY_FIXTURE(leader_exited);
 FIXTURE_VARIANT_ADD(leader_exited, v2) { .way.migrate = true };
+FIXTURE_VARIANT_ADD(leader_exited, v2_attach) { .way = { .migrate = true, .how = ATTACH } };
 FIXTURE_VARIANT_ADD(leader_exited, v1_migrate) { .way = { .v1 = true, .migrate = true } };
+FIXTURE_VARIANT_ADD(leader_exited, v1_migrate_attach)
+{ .way = { .v1 = true, .migrate = true, .how = ATTACH } };
 
 struct survivor {
 	struct env *env;

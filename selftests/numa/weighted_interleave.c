@@ -31,7 +31,7 @@ static const char *weight_path(int node)
 	return path;
 }
 
-/* "true", "false", or "" if it cannot be read */
+/* "true", "false", or "" where the kernel has no automatic mode */
 static const char *auto_mode(void)
 {
 	static char text[16];
@@ -74,10 +74,20 @@ static void state_restore(const struct state *s)
 		file_write(DIR "auto", "true");
 }
 
-/* Without it, or without the file of the mode, nothing could be put back */
 #define NEED_WEIGHTS() do {						\
-	if (access(DIR "auto", F_OK))					\
+	if (access(DIR, F_OK))						\
 		SKIP(return, "needs weighted_interleave");		\
+} while (0)
+
+/* Newer than weights are; without, they are 1 until they are written */
+static bool has_auto_mode(void)
+{
+	return !access(DIR "auto", F_OK);
+}
+
+#define NEED_AUTO_MODE() do {						\
+	if (!has_auto_mode())						\
+		SKIP(return, "needs automatic_weights");		\
 } while (0)
 
 /* The lesser of read and write bandwidth of @node in MB/s, 0 if it is not known */
@@ -121,6 +131,7 @@ FIXTURE_SETUP(auto_mode)
 {
 	NEED_ROOT();
 	NEED_WEIGHTS();
+	NEED_AUTO_MODE();
 	ASSERT_EQ(0, state_get(&self->s));
 	if (bandwidth(self->s.nodes.mem[0]))
 		SKIP(return, "needs unknown_bandwidth");
@@ -190,7 +201,8 @@ TEST_F(manual, weight_of_one_node)
 		long seen, weight = s->weight[i] == 7 ? 8 : 7;
 
 		ASSERT_EQ(0, file_write_long(weight_path(s->nodes.mem[i]), weight));
-		EXPECT_STREQ("false", auto_mode());
+		if (has_auto_mode())
+			EXPECT_STREQ("false", auto_mode());
 		for (int j = 0; j <= last; j++) {
 			ASSERT_EQ(0, file_read_long(weight_path(s->nodes.mem[j]), &seen));
 			EXPECT_EQ(j == i ? weight : s->weight[j], seen);
@@ -205,6 +217,7 @@ TEST_F(manual, keeps_weights)
 	struct state *s = &self->s;
 	long seen;
 
+	NEED_AUTO_MODE();
 	ASSERT_EQ(0, file_write(DIR "auto", "false"));
 	for (int i = 0; i < s->nodes.nr_mem; i++) {
 		ASSERT_EQ(0, file_read_long(weight_path(s->nodes.mem[i]), &seen));
@@ -212,10 +225,14 @@ TEST_F(manual, keeps_weights)
 	}
 }
 
-/* "Minimum weight: 1, maximum weight: 255" */
+/*
+ * "Minimum weight: 1, maximum weight: 255". Without automatic mode 0 stands for the
+ * system default.
+ */
 TEST_F(manual, limits)
 {
-	static const char * const bad[] = { "0", "256", "-1", "x", "1x", " " };
+	static const char * const bad[] = { "256", "-1", "x", "1x", " ", "0" };
+	int nr = ARRAY_SIZE(bad) - !has_auto_mode();
 	const char *path = weight_path(self->s.nodes.mem[0]);
 	long seen;
 
@@ -224,11 +241,16 @@ TEST_F(manual, limits)
 		ASSERT_EQ(0, file_read_long(path, &seen));
 		EXPECT_EQ(weight, seen);
 	}
-	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
+	for (int i = 0; i < nr; i++) {
 		EXPECT_EQ(-1, file_write(path, bad[i]));
 		EXPECT_EQ(EINVAL, errno);
 		ASSERT_EQ(0, file_read_long(path, &seen));
 		EXPECT_EQ(255, seen);
+	}
+	if (!has_auto_mode()) {
+		ASSERT_EQ(0, file_write(path, "0"));
+		ASSERT_EQ(0, file_read_long(path, &seen));
+		EXPECT_EQ(1, seen);
 	}
 }
 
@@ -238,6 +260,7 @@ TEST_F(manual, what_is_no_truth_value)
 	static const char * const bad[] = { "2", "maybe", "auto", " " };
 	char before[16];
 
+	NEED_AUTO_MODE();
 	snprintf(before, sizeof(before), "%s", auto_mode());
 	for (int i = 0; i < ARRAY_SIZE(bad); i++) {
 		EXPECT_EQ(-1, file_write(DIR "auto", bad[i]));
@@ -246,15 +269,24 @@ TEST_F(manual, what_is_no_truth_value)
 	}
 }
 
-/* Nodes have a file if, and only if, they have memory */
+/*
+ * Nodes have a file if, and only if, they have memory. Files that do not come and go
+ * with it are as old as weights without automatic mode: then all nodes have one.
+ */
 TEST_F(manual, files)
 {
-	struct nodemask memory = { };
+	struct nodemask with_file = { };
+	char possible[4096];
 
 	for (int i = 0; i < self->s.nodes.nr_mem; i++)
-		nodemask_set(&memory, self->s.nodes.mem[i]);
+		nodemask_set(&with_file, self->s.nodes.mem[i]);
+	if (!has_auto_mode()) {
+		ASSERT_EQ(0, file_read("/sys/devices/system/node/possible", possible,
+				       sizeof(possible)));
+		ASSERT_EQ(0, nodemask_parse(possible, &with_file));
+	}
 	for (int node = 0; node < NUMA_MAX_NODES; node++)
-		EXPECT_EQ(nodemask_isset(&memory, node), !access(weight_path(node), F_OK));
+		EXPECT_EQ(nodemask_isset(&with_file, node), !access(weight_path(node), F_OK));
 }
 
 /*
@@ -1271,6 +1303,7 @@ FIXTURE(bandwidth)
 FIXTURE_SETUP(bandwidth)
 {
 	MACHINE_GET(&self->m);
+	NEED_AUTO_MODE();
 	NEED_BANDWIDTH(&self->m.s.nodes);
 	if (!self->m.s.was_auto)
 		SKIP(return, "needs weighted_interleave");
@@ -1356,6 +1389,7 @@ FIXTURE_SETUP(hotplug)
 {
 	NEED_ROOT();
 	NEED_WEIGHTS();
+	NEED_AUTO_MODE();
 	ASSERT_EQ(0, state_get(&self->s));
 	if (!self->s.was_auto)
 		SKIP(return, "needs weighted_interleave");
