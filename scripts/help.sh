@@ -42,6 +42,7 @@ main() {
 		  O                   build        directory for the source tree and everything built
 		  JOBS                $(nproc) (CPUs)     1 or more, for builds
 		  V                   0            0, 1: commands, and a line for each subtest
+		BASE=v6.12 is Linux 6.12, the kernel of Debian 13, with patches/v6.12: make BASE=v6.12 KERNEL=base
 		More: scripts/NAME.sh -h, README.md, Documentation/
 	END
 }

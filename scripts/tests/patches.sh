@@ -29,10 +29,12 @@ main() {
 			echo "patches/$BASE/$name: sign-offs are left to the person who sends it"
 			bad=$((bad + 1))
 		fi
-		# checkpatch reads .checkpatch.conf here and spells by the tree's word list
-		if ! perl "$tree/scripts/checkpatch.pl" --root="$tree" --strict --codespell --codespellfile="$words" \
-			--no-summary --terse --show-types "$patches/$name" >"$tmp" 2>&1; then
-			cat "$tmp"
+		# checkpatch reads .checkpatch.conf here and spells by the tree's word list; a name in a
+		# proof cannot be broken into lines, which that of 6.12 asks for
+		if ! sed '1,/^---$/s/^Proof: .*/Proof:/' "$patches/$name" |
+			perl "$tree/scripts/checkpatch.pl" --root="$tree" --strict --codespell \
+				--codespellfile="$words" --no-summary --terse --show-types - >"$tmp" 2>&1; then
+			sed "s|^-:|patches/$BASE/$name:|" "$tmp"
 			bad=$((bad + 1))
 		fi
 	done
