@@ -15,8 +15,8 @@ usage() {
 		  console.log  the kernel's console
 		  programs     optional, the tests that were asked for: each must have run
 		  promises     word=count: what the topology has; a skip for it is a failure
-		  expected     optional, "program:subtest patch": what has to fail here; a *
-		               in the subtest stands for any variant
+		  expected     optional, "program:subtest patch or reason": what has to fail
+		               here; a * in the subtest stands for any variant
 		prints a line a test (-v: a line a subtest) and the reasons of a failure, and writes
 		verdict ("pass" or "fail: reason"), tests.tsv, junit.xml and results.json.
 		Exit status: 0 pass, 1 fail, 2 no such run.
