@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # One target a verb; the logic is in scripts/. "make help" lists all of it.
 
-VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH JOBS V O
+VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM JOBS V O
 export $(VARIABLES)
 
 # A misspelt variable on the command line is an error, not a default.
@@ -9,8 +9,8 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast prove bisect-check coverage fetch apply refresh config menuconfig build \
-	kernel-path initramfs shell gdb doctor clean distclean
+TARGETS := run check check-fast prove bisect-check coverage fetch apply refresh range-diff rebase \
+	mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
 .NOTPARALLEL:
@@ -25,6 +25,10 @@ coverage:     ; @scripts/coverage.sh
 fetch:        ; @scripts/fetch.sh
 apply:        ; @scripts/apply.sh
 refresh:      ; @scripts/refresh.sh
+range-diff:   ; @scripts/range-diff.sh
+rebase:       ; @scripts/rebase.sh
+mbox:         ; @scripts/mbox.sh
+export:       ; @scripts/export.sh
 config:       ; @scripts/config.sh
 menuconfig:   ; @scripts/config.sh --menu
 build:        ; @scripts/build.sh

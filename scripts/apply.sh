@@ -26,34 +26,8 @@ back_to_numa() {
 	state_set switched ""
 }
 
-# The commit of one patch on top of $parent, in the temporary index.
-commit_patch() {
-	local name=$1 parent=$2 files who mail when written
-	git mailinfo -b --encoding=UTF-8 "$tmp/msg" "$tmp/diff" <"$patches/$name" >"$tmp/info" 2>"$tmp/err" ||
-		die "patches/$BASE/$name is not a patch in mail form: $(reason_in "$tmp/err")"
-	[[ -s $tmp/diff ]] || die "patches/$BASE/$name has no diff"
-	if ! GIT_INDEX_FILE=$tmp/index tree_git apply --cached --whitespace=nowarn "$tmp/diff" 2>"$tmp/err"; then
-		files=$(sed -nE 's/^error: patch failed: (.*)$/\1/p; s/^error: (.*): (does not exist|already exists).*/\1/p' \
-			"$tmp/err" | sort -u | tr '\n' ' ')
-		die "patches/$BASE/$name does not apply: ${files:-$(reason_in "$tmp/err") }(tree left as it was)"
-	fi
-	{
-		sed -n 's/^Subject: //p' "$tmp/info"
-		echo
-		cat "$tmp/msg"
-	} | git stripspace >"$tmp/message"
-	who=$(sed -n 's/^Author: //p' "$tmp/info")
-	mail=$(sed -n 's/^Email: //p' "$tmp/info")
-	when=$(sed -n 's/^Date: //p' "$tmp/info")
-	written=$(GIT_INDEX_FILE=$tmp/index tree_git write-tree)
-	# committer as author: the same hash on every machine
-	env GIT_AUTHOR_NAME="$who" GIT_AUTHOR_EMAIL="$mail" GIT_AUTHOR_DATE="$when" \
-		GIT_COMMITTER_NAME="$who" GIT_COMMITTER_EMAIL="$mail" GIT_COMMITTER_DATE="$when" \
-		git -C "$tree" -c commit.gpgSign=false commit-tree -p "$parent" -F "$tmp/message" "$written"
-}
-
 main() {
-	local digest names name parent count=0 current
+	local digest names current
 	case ${1:-} in
 	-h) usage && exit ;;
 	?*) usage_error "apply.sh takes no argument but -h, not $1" ;;
@@ -98,17 +72,12 @@ main() {
 
 	tmp=$(mktemp -d "$work/apply.XXXXXX")
 	trap 'rm -rf "$tmp"' EXIT
-	parent=$(state_get base)
-	GIT_INDEX_FILE=$tmp/index tree_git read-tree "$parent"
-	for name in $names; do
-		parent=$(commit_patch "$name" "$parent")
-		count=$((count + 1))
-	done
-	tree_git checkout -q -B numa "$parent" 2>"$tmp/err" ||
+	series_commits "$(state_get base)"
+	tree_git checkout -q -B numa "$series_tip" 2>"$tmp/err" ||
 		die "the tree could not be moved to branch numa: $(reason_in "$tmp/err")"
-	state_set applied "$parent"
+	state_set applied "$series_tip"
 	state_set series "$digest"
-	note "$count patches applied, branch numa of $tree"
+	note "$(wc -l <<<"$names") patches applied, branch numa of $tree"
 }
 
 main "$@"

@@ -16,6 +16,10 @@ main() {
 		  make fetch         get the base's source into a git tree below O
 		  make apply         put the patches on it, branch numa
 		  make refresh       store branch numa as patches/BASE
+		  make range-diff    what changed in the series since OLD, or in the move from base FROM
+		  make rebase        carry the series of FROM to BASE; again to continue after a conflict
+		  make mbox          the series as a thread of mails, for b4 shazam -m or git am
+		  make export        the kselftests as patches to the kernel tree; built and run there
 		  make config        configure KERNEL from config/kernel; menuconfig to edit it
 		  make build         build KERNEL
 		  make kernel-path   print the path of KERNEL's bzImage and nothing else
@@ -37,6 +41,8 @@ main() {
 		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
 		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)
 		  PATCH               all          for make prove and bisect-check: a number, or a range like 2-5
+		  OLD                 none         for make range-diff: a commit of this repository
+		  FROM                none         for make rebase and range-diff: $(bases_with_series)
 		  BASE                v7.3         $(names_in "$top/config/base" .conf)
 		  KDIR                none         your own git tree of Linux instead of the fetched one
 		  O                   build        directory for the source tree and everything built

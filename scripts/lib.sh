@@ -23,7 +23,8 @@ note() {
 # What make was told. Kbuild takes O and V from its command line only.
 : "${BASE:=v7.3}" "${KDIR:=}" "${KERNEL:=patched}" "${TOPO:=4node}" "${TESTS:=}"
 : "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${PATCH:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
-export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH JOBS V O
+: "${OLD:=}" "${FROM:=}"
+export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM JOBS V O
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS ARCH CROSS_COMPILE LLVM
 unset KBUILD_OUTPUT KCFLAGS LOCALVERSION
 export LC_ALL=C TZ=UTC
@@ -36,6 +37,15 @@ names_in() {
 	local dir=$1 suffix=$2 f names=()
 	for f in "$dir"/*"$suffix"; do
 		[[ -e $f ]] && names+=("$(basename "$f" "$suffix")")
+	done
+	printf '%s' "${names[*]}"
+}
+
+# Bases that have a directory in patches/
+bases_with_series() {
+	local base names=()
+	for base in $(names_in "$top/config/base" .conf); do
+		[[ -f $top/patches/$base/series ]] && names+=("$base")
 	done
 	printf '%s' "${names[*]}"
 }
@@ -79,6 +89,10 @@ check_variables() {
 	is_number "$SEED" || usage_error "SEED=$SEED is not a number; accepted: 0 to 999999999"
 	[[ -z $TIMEOUT ]] || { is_number "$TIMEOUT" && ((TIMEOUT > 0)); } ||
 		usage_error "TIMEOUT=$TIMEOUT is not a number of host seconds; accepted: 1 to 999999999"
+	[[ -z $OLD ]] || git -C "$top" rev-parse -q --verify "$OLD^{commit}" >/dev/null 2>&1 ||
+		usage_error "OLD=$OLD is not a commit of $top; accepted: what git rev-parse takes there, like HEAD~3"
+	[[ -z $FROM || -f $top/config/base/$FROM.conf && -f $top/patches/$FROM/series ]] ||
+		usage_error "FROM=$FROM has no series; accepted: $(bases_with_series)"
 	[[ -z $JOBS ]] || { is_number "$JOBS" && ((JOBS > 0)); } ||
 		usage_error "JOBS=$JOBS is not a number; accepted: 1 or more"
 	[[ $V == 0 || $V == 1 ]] || usage_error "V=$V is not known; accepted: 0, 1"
@@ -119,9 +133,10 @@ if is_step; then
 	[[ $KERNEL != *-* ]] || out=$work/step-${KERNEL#*-}
 fi
 
-# The state of the tree is kept beside it, not in it: lines of key=value.
+# The state of the tree is kept beside it, not in it: lines of key=value. $2: that of another tree.
 state_get() {
-	[[ -f $work/state ]] && sed -n "s/^$1=//p" "$work/state"
+	local file=${2:-$work}/state
+	[[ -f $file ]] && sed -n "s/^$1=//p" "$file"
 	return 0
 }
 

@@ -1,27 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
-# The series as data: what apply and refresh both need. To be sourced after lib.sh.
+# shellcheck shell=bash disable=SC2034
+# The series as data: what apply, refresh and those that send it need. To be sourced after lib.sh.
+
+# What messages call the directory $patches, and the base that $tree has.
+series_label=patches/$BASE
+base_of_tree=$BASE
 
 # Names of the patches, one a line, in order. Line 1 of the file names the base.
 series_names() {
 	local line nr=0 names=0
-	[[ -f $patches/series ]] || die "patches/$BASE/series does not exist"
+	[[ -f $patches/series ]] || die "$series_label/series does not exist"
 	while IFS= read -r line || [[ -n $line ]]; do
 		nr=$((nr + 1))
 		if ((nr == 1)); then
 			[[ $line == "# base: $(base_value version)" ]] ||
-				die "patches/$BASE/series:1: must be \"# base: $(base_value version)\", is \"$line\""
+				die "$series_label/series:1: must be \"# base: $(base_value version)\", is \"$line\""
 			continue
 		fi
 		[[ -z $line || $line == \#* ]] && continue
 		[[ $line =~ ^[0-9]{4}-[A-Za-z0-9._-]+\.patch$ ]] ||
-			die "patches/$BASE/series:$nr: not the name of a patch: \"$line\""
+			die "$series_label/series:$nr: not the name of a patch: \"$line\""
 		[[ -f $patches/$line ]] ||
-			die "patches/$BASE/series:$nr: there is no patches/$BASE/$line"
+			die "$series_label/series:$nr: there is no $series_label/$line"
 		printf '%s\n' "$line"
 		names=$((names + 1))
 	done <"$patches/series"
-	((names > 0)) || die "patches/$BASE/series names no patch"
+	((names > 0)) || die "$series_label/series names no patch"
 }
 
 # PATCH=N or FIRST-LAST, empty: all, of $1 patches: sets first and last
@@ -50,6 +54,70 @@ series_digest() {
 	} | sha
 }
 
+# Commits of the series on top of commit $1, by an index in directory $tmp: $series_tip is the last
+# one. The tree and its branches are not touched.
+series_commits() {
+	local name names
+	names=$(series_names)
+	series_tip=$1
+	GIT_INDEX_FILE=$tmp/index tree_git read-tree "$series_tip"
+	for name in $names; do
+		series_tip=$(commit_patch "$name" "$series_tip")
+	done
+}
+
+# The commit of one patch on top of $parent, in the temporary index.
+commit_patch() {
+	local name=$1 parent=$2 files who mail when written
+	git mailinfo -b --encoding=UTF-8 "$tmp/msg" "$tmp/diff" <"$patches/$name" >"$tmp/info" 2>"$tmp/err" ||
+		die "$series_label/$name is not a patch in mail form: $(reason_in "$tmp/err")"
+	[[ -s $tmp/diff ]] || die "$series_label/$name has no diff"
+	if ! GIT_INDEX_FILE=$tmp/index tree_git apply --cached --whitespace=nowarn "$tmp/diff" 2>"$tmp/err"; then
+		files=$(sed -nE 's/^error: patch failed: (.*)$/\1/p; s/^error: (.*): (does not exist|already exists).*/\1/p' \
+			"$tmp/err" | sort -u | tr '\n' ' ')
+		die "$series_label/$name does not apply: ${files:-$(reason_in "$tmp/err") }(tree left as it was)"
+	fi
+	{
+		sed -n 's/^Subject: //p' "$tmp/info"
+		echo
+		cat "$tmp/msg"
+	} | git stripspace >"$tmp/message"
+	who=$(sed -n 's/^Author: //p' "$tmp/info")
+	mail=$(sed -n 's/^Email: //p' "$tmp/info")
+	when=$(sed -n 's/^Date: //p' "$tmp/info")
+	written=$(GIT_INDEX_FILE=$tmp/index tree_git write-tree)
+	# committer as author: the same hash on every machine
+	env GIT_AUTHOR_NAME="$who" GIT_AUTHOR_EMAIL="$mail" GIT_AUTHOR_DATE="$when" \
+		GIT_COMMITTER_NAME="$who" GIT_COMMITTER_EMAIL="$mail" GIT_COMMITTER_DATE="$when" \
+		git -C "$tree" -c commit.gpgSign=false commit-tree -p "$parent" -F "$tmp/message" "$written"
+}
+
+# The commit $small_base in the tree: nothing but the files that the series touches, as they are in
+# the base $1, whose tree may be another one in O. The series applies to it as it does there, but
+# in a moment; only these files are copied from one repository to the other.
+make_small_base() {
+	local from_tree=$tree from_base paths index=$tmp/small-index written
+	from_base=$(state_get base)
+	if [[ $1 != "$base_of_tree" ]]; then
+		from_tree=$O/$1/linux
+		from_base=$(state_get base "$O/$1")
+	fi
+	[[ -n $from_base && -d $from_tree ]] || die "there is no source tree of $1 yet: make fetch BASE=$1"
+	paths=$(cat "$patches"/[0-9]*.patch | sed -n 's|^diff --git a/\([^ ]*\) b/\([^ ]*\)$|\1\n\2|p' | sort -u)
+	[[ -n $paths ]] || die "$series_label touches no file"
+	xargs -d '\n' git -C "$from_tree" ls-tree "$from_base" <<<"$paths" >"$tmp/files"
+	if [[ $from_tree != "$tree" ]]; then
+		sed -n 's/^[0-9]* blob \([0-9a-f]*\)\t.*/\1/p' "$tmp/files" |
+			git -C "$from_tree" pack-objects -q --stdout | tree_git unpack-objects -q
+	fi
+	GIT_INDEX_FILE=$index tree_git read-tree --empty
+	GIT_INDEX_FILE=$index tree_git update-index --index-info <"$tmp/files"
+	written=$(GIT_INDEX_FILE=$index tree_git write-tree)
+	small_base=$(env GIT_AUTHOR_NAME=base GIT_AUTHOR_EMAIL=base@localhost GIT_AUTHOR_DATE='2026-01-01T00:00:00Z' \
+		GIT_COMMITTER_NAME=base GIT_COMMITTER_EMAIL=base@localhost GIT_COMMITTER_DATE='2026-01-01T00:00:00Z' \
+		git -C "$tree" -c commit.gpgSign=false commit-tree -m "files of $1 that the series touches" "$written")
+}
+
 # git format-patch of base..$1 into directory $2, the same bytes on any machine:
 # no version signature, no commit hash, and the cover letter dated as the last
 # patch. The text of the cover letter $3 is kept, its statistics are made anew.
@@ -58,7 +126,7 @@ series_write() {
 	base=$(state_get base)
 	[[ -n $(tree_git rev-list "$base..$tip") ]] || die "branch numa has no commit on top of the base"
 	# -N and in-order names: a new patch must not change the others
-	tree_git -c branch.numa.description="$(cover_text "$cover")" -c format.signOff=false \
+	tree_git -c "branch.$tip.description=$(cover_text "$cover")" -c format.signOff=false \
 		-c diff.noprefix=false -c diff.mnemonicPrefix=false -c diff.algorithm=myers \
 		-c diff.renames=true -c diff.context=3 -c core.abbrev=12 -c format.subjectPrefix=PATCH \
 		-c format.headers= -c format.thread=false -c format.useAutoBase=false \
