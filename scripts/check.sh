@@ -80,6 +80,7 @@ fast_checks() {
 	check "verdicts of stored runs" "$top/scripts/tests/golden.sh"
 	check "fetch against a server on loopback" "$top/scripts/tests/fetch.sh"
 	check "apply and refresh on a small tree" "$top/scripts/tests/series.sh"
+	check "range-diff, rebase, mbox, export on small trees" "$top/scripts/tests/send.sh"
 	check_loud "fetch $BASE" "$top/scripts/fetch.sh"
 	check "series applies strictly" "$top/scripts/apply.sh"
 	check "refresh gives the same bytes" "$top/scripts/refresh.sh" --check
@@ -187,6 +188,7 @@ main() {
 		check_loud "build the base kernel" builds base
 		check_loud "build the patched kernel" builds patched
 		check "build the kselftests and the initramfs" userspace
+		check "each proof names a test that there is" check_proofs "$work/selftests/install/numa"
 		check "the initramfs is the same when built again" same_initramfs
 		((failed)) || guest_checks
 		((failed)) || check_loud "bisect-check, a sample" "$top/scripts/bisect.sh" --sample

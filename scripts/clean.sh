@@ -27,7 +27,8 @@ main() {
 			die "the tree $tree has work that patches/$BASE has not: make refresh, or remove the tree by hand"
 		fi
 	fi
-	rm -rf "$work"/{base,patched,debug,gcov,step,selftests,initramfs,initramfs.cpio} "$work"/{apply,refresh}.??????
+	rm -rf "$work"/{base,patched,debug,gcov,step,selftests,initramfs,initramfs.cpio,export,export.log,series.mbx} \
+		"$work"/{apply,refresh,range-diff,rebase,mbox,export}.??????
 	note "removed what was built in $work"
 	if [[ ${1:-} == --all ]]; then
 		rm -rf "$work" "$results" "$dl" "$O/accel" "$O/tools.log"

@@ -38,3 +38,45 @@ expected_failures() {
 		done <<<"$proofs"
 	done
 }
+
+# Names of the tests of the program $1, by its own list: fixture[.variant].test
+tests_of() {
+	# the status of a list is that of a skip
+	{ "$1" -l 2>&1 </dev/null || true; } | awk '
+		function leave(v, t) {
+			for (t = 1; t <= tests; t++) {
+				if (!variants)
+					print fixture "." test[t]
+				for (v = 1; v <= variants; v++)
+					print fixture "." variant[v] "." test[t]
+			}
+			tests = variants = 0
+		}
+		/^# FIXTURE/ { next }
+		/^-+$/ { leave(); next }
+		{
+			field = 1
+			if (/^[^ ]/) fixture = $(field++)
+			last = NF
+			if (/[^ ]$/) test[++tests] = $(last--)
+			if (field <= last) variant[++variants] = $field
+		}
+		END { leave() }'
+}
+
+# Each proof names tests of the programs in directory $1.
+check_proofs() {
+	local key patch program pattern name found
+	local -A known=()
+	while read -r key patch; do
+		program=${key%%:*} pattern=${key#*:} found=
+		[[ -x $1/$program ]] ||
+			die "patches/$BASE/$patch: \"Proof: kselftest $key\": there is no program $program in selftests/numa"
+		[[ -n ${known[$program]:-} ]] || known[$program]=$(tests_of "$1/$program")
+		for name in ${known[$program]}; do
+			# shellcheck disable=SC2053 # a pattern, on purpose
+			[[ $name != $pattern ]] || found=y
+		done
+		[[ -n $found ]] || die "patches/$BASE/$patch: \"Proof: kselftest $key\": $program has no such test; accepted: what $program -l lists"
+	done < <(KERNEL=base expected_failures)
+}

@@ -191,6 +191,7 @@ main() {
 		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
 	KERNEL=base expected_failures >/dev/null
 	"$top/scripts/selftests.sh" >/dev/null
+	check_proofs "$work/selftests/install/numa"
 	"$top/scripts/initramfs.sh" >/dev/null
 	out=$results/prove
 	mkdir -p "$out"

@@ -118,23 +118,30 @@ make_small_base() {
 		git -C "$tree" -c commit.gpgSign=false commit-tree -m "files of $1 that the series touches" "$written")
 }
 
-# git format-patch of base..$1 into directory $2, the same bytes on any machine:
-# no version signature, no commit hash, and the cover letter dated as the last
-# patch. The text of the cover letter $3 is kept, its statistics are made anew.
-series_write() {
-	local tip=$1 out=$2 cover=$3 base last
-	base=$(state_get base)
-	[[ -n $(tree_git rev-list "$base..$tip") ]] || die "branch numa has no commit on top of the base"
-	# -N and in-order names: a new patch must not change the others
-	tree_git -c "branch.$tip.description=$(cover_text "$cover")" -c format.signOff=false \
+# git format-patch with the options "$@", whatever the user has configured. The description of
+# branch $tip, if there is one, is the cover letter's text.
+series_format() {
+	local description=
+	[[ -z ${cover:-} ]] || description=$(cover_text "$cover")
+	tree_git -c "branch.$tip.description=$description" -c format.signOff=false \
 		-c diff.noprefix=false -c diff.mnemonicPrefix=false -c diff.algorithm=myers \
 		-c diff.renames=true -c diff.context=3 -c core.abbrev=12 -c format.subjectPrefix=PATCH \
 		-c format.headers= -c format.thread=false -c format.useAutoBase=false \
 		-c log.showSignature=false -c core.quotePath=true -c format.notes=false \
 		-c format.encodeEmailHeaders=true \
-		format-patch -q -N --no-signature --zero-commit --no-base --no-attach --cover-letter \
-		--cover-from-description=subject --stat=72 --stat-graph-width=10 \
-		--output-directory "$out" "$base..$tip" --
+		format-patch -q --no-signature --zero-commit --no-base --no-attach \
+		--stat=72 --stat-graph-width=10 "$@"
+}
+
+# git format-patch of base..$1 into directory $2, the same bytes on any machine: no version
+# signature, no commit hash, no numbers (a new patch must not change the others), and the cover
+# letter dated as the last patch. The text of the cover letter $3 is kept, its statistics are made
+# anew.
+series_write() {
+	local tip=$1 out=$2 cover=$3 base last
+	base=$(state_get base)
+	[[ -n $(tree_git rev-list "$base..$tip") ]] || die "branch numa has no commit on top of the base"
+	series_format -N --cover-letter --cover-from-description=subject --output-directory "$out" "$base..$tip" --
 	# git dates the cover letter now and signs it by whoever runs this: take both
 	# from the last patch
 	last=$(cd "$out" && printf '%s\n' [0-9]*.patch | tail -n1)

@@ -23,7 +23,7 @@ run_tools=(git:git make:make gcc:gcc ld:binutils flex:flex bison:bison bc:bc per
 	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 	qemu-system-x86_64:qemu-system-x86 /usr/share/seabios/bios-256k.bin:seabios
 	busybox:busybox-static numactl:numactl timeout:coreutils)
-check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell)
+check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell b4:b4)
 
 present() {
 	case $1 in

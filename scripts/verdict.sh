@@ -13,6 +13,7 @@ usage() {
 		  limit        the watchdog's seconds
 		  ktap.log     KTAP of kselftest's runner, ended by "# guest: end"
 		  console.log  the kernel's console
+		  host         optional: the run was on the host, which has no console to judge
 		  programs     optional, the tests that were asked for: each must have run
 		  promises     word=count: what the topology has; a skip for it is a failure
 		  expected     optional, "program:subtest patch or reason": what has to fail
@@ -324,7 +325,7 @@ main() {
 	: >"$tsv"
 	[[ ! -s $run/ktap.log ]] || parse_ktap <(tr -d '\000\r' <"$run/ktap.log") >"$tsv"
 	judge_exit
-	judge_console
+	[[ -f $run/host ]] || judge_console
 	judge_ktap
 	judge_tests
 	passed=$(awk -F'\t' '$2 != "-" && $3 == "pass"' "$tsv" | wc -l)
