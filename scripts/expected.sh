@@ -66,9 +66,11 @@ tests_of() {
 
 # Each proof names tests of the programs in directory $1.
 check_proofs() {
-	local key patch program pattern name found
+	local key patch program pattern name found proofs
 	local -A known=()
+	proofs=$(KERNEL=base expected_failures)
 	while read -r key patch; do
+		[[ -n $key ]] || continue
 		program=${key%%:*} pattern=${key#*:} found=
 		[[ -x $1/$program ]] ||
 			die "patches/$BASE/$patch: \"Proof: kselftest $key\": there is no program $program in selftests/numa"
@@ -78,5 +80,5 @@ check_proofs() {
 			[[ $name != $pattern ]] || found=y
 		done
 		[[ -n $found ]] || die "patches/$BASE/$patch: \"Proof: kselftest $key\": $program has no such test; accepted: what $program -l lists"
-	done < <(KERNEL=base expected_failures)
+	done <<<"$proofs"
 }
