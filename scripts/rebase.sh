@@ -58,7 +58,10 @@ stopped() {
 	printf 'error: patches/%s/%s does not go onto %s: %s\n' "$from" "$name" "$BASE" "$1" >&2
 	shift
 	{
-		(($# == 0)) || note "conflict:" "$@"
+		while (($#)); do
+			note "conflict in $1"
+			shift
+		done
 		note "ours:   HEAD, $BASE ($(base_value version)) with the patches before it"
 		note "base:   $(tree_git rev-parse --short "$commit^"), the files of $from before the patch"
 		note "theirs: $(tree_git rev-parse --short "$commit"), the files of $from with the patch"

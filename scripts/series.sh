@@ -103,7 +103,7 @@ make_small_base() {
 		from_base=$(state_get base "$O/$1")
 	fi
 	[[ -n $from_base && -d $from_tree ]] || die "there is no source tree of $1 yet: make fetch BASE=$1"
-	paths=$(cat "$patches"/[0-9]*.patch | sed -n 's|^diff --git a/\([^ ]*\) b/\([^ ]*\)$|\1\n\2|p' | sort -u)
+	paths=$(series_names | (cd "$patches" && xargs cat) | sed -n 's|^diff --git a/\([^ ]*\) b/\([^ ]*\)$|\1\n\2|p' | sort -u)
 	[[ -n $paths ]] || die "$series_label touches no file"
 	xargs -d '\n' git -C "$from_tree" ls-tree "$from_base" <<<"$paths" >"$tmp/files"
 	if [[ $from_tree != "$tree" ]]; then

@@ -55,10 +55,11 @@ make_source() {
 	(cd "$tmp/dl" && sha256sum "$tarball" >"$tarball.sha256")
 }
 
-# patch NUMBER SUBJECT FILE SED: one commit on branch numa
+# patch NUMBER SUBJECT FILE SED: one commit on branch numa, by whom git folds the header for
 patch() {
 	sed -i "$4" "$tree/$3"
-	GIT_AUTHOR_DATE="2026-01-0${1}T00:00:00Z" tester "$tree" commit -qam "$2
+	GIT_AUTHOR_NAME="A Tester of Mails with Folded Headers" GIT_AUTHOR_EMAIL=maintainers@users.noreply.a-rather-long-name.example \
+		GIT_AUTHOR_DATE="2026-01-0${1}T00:00:00Z" tester "$tree" commit -qam "$2
 
 A reason.
 
@@ -156,7 +157,7 @@ test_rebase() {
 	check "skipped, done" 0 "3 patches written to patches/v6.0, 2 left out" "$do" --skip
 	same "the series" "0001-mm-ten.patch 0002-mm-20.patch 0003-mm-forty.patch" "$(sed -n '2,$p' "$lab/patches/v6.0/series" | paste -sd' ')"
 	same "its base" "# base: 6.0.1" "$(head -n1 "$lab/patches/v6.0/series")"
-	same "the author stays" "A Tester 2026-01-02" "$(git -C "$target" log -1 --format='%an %as' numa~1)"
+	same "the author stays" "A Tester of Mails with Folded Headers 2026-01-02" "$(git -C "$target" log -1 --format='%an %as' numa~1)"
 	same "the cover letter's text" 1 "$(grep -c 'Its text' "$lab/patches/v6.0/0000-cover-letter.patch")"
 	same "no branch is left" "base numa" "$(git -C "$target" branch --format='%(refname:short)' | paste -sd' ')"
 	check "round trip" 0 "is what branch numa has" "$lab/scripts/refresh.sh" --check
@@ -185,6 +186,7 @@ test_mbox() {
 	first=$(sha256sum <"$mbx")
 	check "mbox again" 0 "$(cut -c1-16 <<<"$first")" "$do"
 	same "mails" "6 6 5" "$(grep -c '^From 0' "$mbx") $(grep -c '^Message-ID: <20260101-a-test-v1-[0-5]-' "$mbx") $(grep -c '^In-Reply-To: <20260101-a-test-v1-0-' "$mbx")"
+	same "headers, in a line each" 6 "$(grep -c '^From: A Tester of Mails with Folded Headers <maint' "$mbx")"
 	same "trailers" "base: v7.3.4|change-id: 20260101-a-test-0123456789ab" "$(sed -n '/^base:/,/^change-id/p' "$mbx" | paste -sd'|')"
 	git clone -q -b base "$tree" "$tmp/clone" 2>/dev/null
 	tester "$tmp/clone" am -q --empty=drop "$mbx" >"$tmp/out" 2>&1 || true
