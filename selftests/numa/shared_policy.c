@@ -620,7 +620,7 @@ FIXTURE_SETUP(futex)
 	self->futex = futex_map(self->fd);
 	ASSERT_NE(MAP_FAILED, self->futex);
 	if (futex_wake(self->futex) < 0 && (errno == ENOSYS || errno == EINVAL))
-		SKIP(return, "needs futex2");
+		SKIP(return, "needs futex_mpol");
 }
 
 FIXTURE_TEARDOWN(futex)
