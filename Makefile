@@ -9,8 +9,8 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast prove bisect-check coverage fetch apply refresh range-diff rebase \
-	mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
+TARGETS := run check check-fast prove bisect-check coverage static fetch apply refresh range-diff \
+	rebase mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
 .NOTPARALLEL:
@@ -22,6 +22,7 @@ check-fast:   ; @scripts/check.sh --fast
 prove:        ; @scripts/prove.sh
 bisect-check: ; @scripts/bisect.sh
 coverage:     ; @scripts/coverage.sh
+static:       ; @scripts/static.sh
 fetch:        ; @scripts/fetch.sh
 apply:        ; @scripts/apply.sh
 refresh:      ; @scripts/refresh.sh

@@ -5,7 +5,7 @@
 
 ccache_setup() {
 	# outside of the checkout: a fresh clone is warm. Yours is taken if you have set one.
-	: "${CCACHE_DIR:=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/numa-series/ccache}"
+	: "${CCACHE_DIR:=$cache/ccache}"
 	: "${CCACHE_MAXSIZE:=5G}"
 	export CCACHE_DIR CCACHE_MAXSIZE
 	# source and output by relative paths, so that another checkout hits too

@@ -78,6 +78,7 @@ fast_checks() {
 	check "scripts explain themselves, wrong use is refused" "$top/scripts/tests/usage.sh"
 	check "topology files: mistakes name their line" "$top/scripts/tests/topology.sh"
 	check "verdicts of stored runs" "$top/scripts/tests/golden.sh"
+	check "findings of static analysers, old and new" "$top/scripts/tests/findings.sh"
 	check "fetch against a server on loopback" "$top/scripts/tests/fetch.sh"
 	check "apply and refresh on a small tree" "$top/scripts/tests/series.sh"
 	check "range-diff, rebase, mbox, export on small trees" "$top/scripts/tests/send.sh"

@@ -27,7 +27,7 @@ main() {
 			die "the tree $tree has work that patches/$BASE has not: make refresh, or remove the tree by hand"
 		fi
 	fi
-	rm -rf "$work"/{base,patched,debug,gcov,step,selftests,initramfs,initramfs.cpio,export,export.log,series.mbx} \
+	rm -rf "$work"/{base,patched,debug,gcov,step,step-nonuma,step-nobalancing,step-i386,static,selftests,initramfs,initramfs.cpio,export,export.log,series.mbx} \
 		"$work"/{apply,refresh,range-diff,rebase,mbox,export}.??????
 	note "removed what was built in $work"
 	if [[ ${1:-} == --all ]]; then

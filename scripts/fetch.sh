@@ -3,6 +3,7 @@
 # Get the Linux source of BASE and import it as one commit with a fixed hash.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$top/scripts/debian.sh"
 
 usage() {
 	cat <<-END
@@ -27,7 +28,6 @@ version=$(base_value version)
 branch_version=${version%.*}
 tarball_url=${NUMA_TARBALL:-$(base_value tarball)}
 sums_url=${NUMA_SHA256SUMS:-$(base_value sha256sums)}
-stall=${NUMA_STALL:-20}
 tarball=linux-$version.tar.xz
 
 # dl/NAME is used only with a checksum beside it that it meets.
@@ -75,58 +75,16 @@ from_kernel_org() {
 	store "$tmp/$tarball" "$tarball"
 }
 
-# The mirror that apt uses for Debian's main archive on this machine.
-debian_mirror() {
-	apt-get indextargets --format '$(REPO_URI) $(ORIGIN) $(LABEL)' 2>/dev/null |
-		awk '$2 == "Debian" && $3 == "Debian" { print $1; exit }'
-}
-
-# apt with lists and state of its own: the system's are not touched.
-private_apt() {
-	APT_CONFIG=$tmp/apt/apt.conf "$@"
-}
-
 from_debian() {
-	local package suite mirror found deb
+	local package suite found deb
 	package=$(base_value debian_package)
 	suite=$(base_value debian_suite)
-	if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
-		note "Debian: this machine has no apt-get and dpkg-deb"
+	if ! command -v dpkg-deb >/dev/null; then
+		note "Debian: this machine has no dpkg-deb"
 		return 1
 	fi
-	mirror=$(debian_mirror)
-	if [[ -z $mirror ]]; then
-		# lists may never have been updated: read what is configured instead
-		mirror=$(cat /etc/apt/sources.list /etc/apt/sources.list.d/*.sources \
-			/etc/apt/sources.list.d/*.list 2>/dev/null |
-			sed -nE 's/^(URIs:|deb( \[[^]]*\])?) *([^ ]+\/debian\/?)( .*)?$/\3/p' | head -n1)
-	fi
-	if [[ -z $mirror ]]; then
-		note "Debian: apt is configured with no mirror of Debian's archive"
-		return 1
-	fi
-	mkdir -p "$tmp/apt"/{lists/partial,cache/archives/partial,state}
-	printf 'deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] %s %s main\n' \
-		"$mirror" "$suite" >"$tmp/apt/sources.list"
-	: >"$tmp/apt/status"
-	cat >"$tmp/apt/apt.conf" <<-END
-		Dir::Etc::sourcelist "$tmp/apt/sources.list";
-		Dir::Etc::sourceparts "/dev/null";
-		Dir::Etc::preferencesparts "/dev/null";
-		Dir::State "$tmp/apt/state";
-		Dir::State::lists "$tmp/apt/lists";
-		Dir::State::status "$tmp/apt/status";
-		Dir::Cache "$tmp/apt/cache";
-		APT::Sandbox::User "$(id -un)";
-		Acquire::Languages "none";
-		Acquire::http::Timeout "$stall";
-		Acquire::Retries "1";
-	END
 	note "asking Debian's archive ($suite) for $package"
-	if ! private_apt apt-get -q update >"$tmp/apt.log" 2>&1 || grep -q '^[EW]: ' "$tmp/apt.log"; then
-		note "Debian: $(grep -m1 '^[EW]: ' "$tmp/apt.log" || tail -n1 "$tmp/apt.log")"
-		return 1
-	fi
+	private_apt_setup deb "$suite" || return 1
 	# the exact version first, else the newest stable release of the same branch
 	found=$(private_apt apt-cache madison "$package" | awk -F'|' '{ gsub(/ /, "", $2); print $2 }' |
 		sort -rV | awk -v v="$version" -v b="$branch_version" '

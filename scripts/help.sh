@@ -13,6 +13,7 @@ main() {
 		  make prove         each patch: what it names as its proof fails before and passes after
 		  make bisect-check  each patch builds without a new warning in four configurations, and boots
 		  make coverage      lines and branches of mm/mempolicy.c that the tests run
+		  make static        what sparse, W=1, coccicheck and others find in the series, new findings only
 		  make fetch         get the base's source into a git tree below O
 		  make apply         put the patches on it, branch numa
 		  make refresh       store branch numa as patches/BASE

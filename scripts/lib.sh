@@ -31,6 +31,8 @@ export LC_ALL=C TZ=UTC
 
 results=$top/results
 dl=${NUMA_DL:-$top/dl}
+# outside of the checkout: a fresh clone finds what an earlier one has made
+cache=${XDG_CACHE_HOME:-${HOME:-/var/tmp}/.cache}/numa-series
 
 # Names separated by spaces, of the files DIR/*SUFFIX.
 names_in() {

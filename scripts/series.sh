@@ -118,6 +118,18 @@ make_small_base() {
 		git -C "$tree" -c commit.gpgSign=false commit-tree -m "files of $1 that the series touches" "$written")
 }
 
+# What checkpatch says of the patch in file $1, a line each; fails where it says anything. A name
+# in a proof cannot be broken into lines, which that of 6.12 asks for.
+checkpatch() {
+	local words=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
+	[[ -f $words ]] || die "codespell has no dictionary: $words"
+	# it reads .checkpatch.conf here and spells by the tree's word list
+	(cd "$top" && sed '1,/^---$/s/^Proof: .*/Proof:/' "$1" |
+		perl "$tree/scripts/checkpatch.pl" --root="$tree" --strict --codespell \
+			--codespellfile="$words" --no-summary --terse --show-types - |
+		sed "s|^-:|$1:|")
+}
+
 # git format-patch with the options "$@", whatever the user has configured. The description of
 # branch $tip, if there is one, is the cover letter's text.
 series_format() {

@@ -6,9 +6,10 @@ set -euo pipefail
 
 usage() {
 	cat <<-END
-		usage: tools.sh [-h | --list] [check]
+		usage: tools.sh [-h | --list] [check | static]
 
-		Looks for the tools that "make" needs (and, with "check", those of "make check").
+		Looks for the tools that "make" needs (with "check" or "static", also those of "make
+		check" or "make static").
 		What is missing is installed with apt-get by root; anyone else is told the command.
 		--list: print "tool package version-or-missing" for each and install nothing.
 	END
@@ -24,6 +25,9 @@ run_tools=(git:git make:make gcc:gcc ld:binutils flex:flex bison:bison bc:bc per
 	qemu-system-x86_64:qemu-system-x86 /usr/share/seabios/bios-256k.bin:seabios
 	busybox:busybox-static numactl:numactl timeout:coreutils)
 check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell b4:b4)
+# some of coccicheck's scripts are OCaml
+static_tools=(codespell:codespell clang-19:clang-19 ld.lld-19:lld-19 llvm-ar-19:llvm-19
+	spatch:coccinelle ocamlopt:ocaml)
 
 present() {
 	case $1 in
@@ -50,9 +54,10 @@ main() {
 	while (($#)); do
 		case $1 in
 		-h) usage && exit ;;
-		--list) list=y && tools+=("${check_tools[@]}") ;;
+		--list) list=y && tools+=("${check_tools[@]}" "${static_tools[@]:1}") ;;
 		check) tools+=("${check_tools[@]}") ;;
-		*) usage_error "tools.sh accepts -h, --list and check, not $1" ;;
+		static) tools+=("${static_tools[@]}") ;;
+		*) usage_error "tools.sh accepts -h, --list, check and static, not $1" ;;
 		esac
 		shift
 	done
