@@ -5,7 +5,7 @@
 
 # findings_in KIND [PREFIX...]: the findings in a log on standard input. KIND is how the log
 # says them: compiler (gcc, clang, sparse), kernel-doc, coccicheck or checkpatch. Each PREFIX
-# of a path is dropped.
+# of a path is dropped. A place in a header that many files include is one finding.
 findings_in() {
 	local kind=$1 prefix drop=()
 	shift
@@ -14,15 +14,15 @@ findings_in() {
 	done
 	sed -E "${drop[@]}" -e 's#(\.\./)+linux/##g; s#arch/x86/kvm/\.\./\.\./\.\./##g' | awk -v kind="$kind" '
 		function flush() {
-			if (text != "")
+			if (text != "" && !seen[place, text]++)
 				print file ": " text "\t" line
 			text = ""
 		}
 		# tools/docs/kernel-doc says "Warning: FILE:LINE text", its older self as a compiler does
 		kind == "kernel-doc" && match($0, /^(Warning|Error): [^ :]+:[0-9]+:? /) {
-			place = $2
-			sub(/:$/, "", place)
-			$0 = place ": " tolower($1) " " substr($0, RLENGTH + 1)
+			at = $2
+			sub(/:$/, "", at)
+			$0 = at ": " tolower($1) " " substr($0, RLENGTH + 1)
 		}
 		# objtool knows no line, but an offset
 		/^[^ :]+\.o: (warning|error): / {
@@ -32,6 +32,7 @@ findings_in() {
 			sub(/:$/, "", file)
 			sub(/^[^ ]+ /, "")
 			text = $0
+			place = file
 			line = "-"
 			next
 		}
@@ -53,6 +54,7 @@ findings_in() {
 			} else
 				flush()
 			file = part[1]
+			place = substr($0, RSTART, RLENGTH)
 			line = part[2]
 			text = rest
 			next

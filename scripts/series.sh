@@ -118,14 +118,14 @@ make_small_base() {
 		git -C "$tree" -c commit.gpgSign=false commit-tree -m "files of $1 that the series touches" "$written")
 }
 
-# What checkpatch says of the patch in file $1, a line each; fails where it says anything. A name
+# checkpatch PATCH TREE: what it says of a patch, a line each; fails where it says anything. A name
 # in a proof cannot be broken into lines, which that of 6.12 asks for.
 checkpatch() {
 	local words=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 	[[ -f $words ]] || die "codespell has no dictionary: $words"
 	# it reads .checkpatch.conf here and spells by the tree's word list
 	(cd "$top" && sed '1,/^---$/s/^Proof: .*/Proof:/' "$1" |
-		perl "$tree/scripts/checkpatch.pl" --root="$tree" --strict --codespell \
+		perl "$2/scripts/checkpatch.pl" --root="$2" --strict --codespell \
 			--codespellfile="$words" --no-summary --terse --show-types - |
 		sed "s|^-:|$1:|")
 }

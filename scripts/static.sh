@@ -103,7 +103,9 @@ kbuild() {
 	local compiler=(CC='ccache gcc' HOSTCC='ccache gcc' KCFLAGS=-fno-diagnostics-show-caret)
 	[[ $1 == gcc ]] ||
 		compiler=(LLVM="$llvm" CC="ccache clang$llvm" HOSTCC="ccache clang$llvm" KCFLAGS=-fno-caret-diagnostics)
-	make -C "$src" O="$static/$1" -j"$JOBS" -k LOCALVERSION= "${compiler[@]}" "${@:2}" </dev/null
+	# the kernel's Makefile gives LC_ALL up, and compilers quote as the language does
+	env -u LANGUAGE -u LC_CTYPE -u LC_MESSAGES LANG=C make -C "$src" O="$static/$1" -j"$JOBS" -k LOCALVERSION= "${compiler[@]}" \
+		"${@:2}" </dev/null
 }
 
 configure() {
@@ -230,7 +232,7 @@ run_checkpatch() {
 	local log=$1 patch
 	shift
 	for patch in "$@"; do
-		(checkpatch "$patch") >>"$log" 2>&1 || true
+		(checkpatch "$patch" "$src") >>"$log" 2>&1 || true
 	done
 	# each line has to be a finding
 	if grep -vE '^[^ ]+\.patch:[0-9]+: (ERROR|WARNING|CHECK):' "$log" >"$tmp/other"; then
@@ -243,7 +245,7 @@ run_checkpatch() {
 files_of() {
 	case $1 in
 	sparse | gcc | clang) printf '%s\n' "${compiled[@]}" ;;
-	checkpatch) printf '%s\n' "$static"/patches/*.patch ;;
+	checkpatch) sed "1d; s|^|$static/patches/|" "$static/patches/series" ;;
 	*) printf '%s\n' "${touched[@]}" ;;
 	esac | sed '/^$/d'
 }

@@ -45,6 +45,9 @@ make[2]: *** [x] Error 1" 'include/b.h: warning: it [-Wit]\t7'
 /src/mm/b.c:1:1: error: too" 'mm/a.c: warning: unused (address spaces), expected int *, got int __user *\t12\nmm/b.c: error: too\t1'
 	check "a path that names its way" compiler "/src/arch/x86/kvm/../../../virt/kvm/a.c:1:1: fatal error: no" \
 		'virt/kvm/a.c: fatal error: no\t1'
+	check "a header in two objects, and twice on a line" compiler "/src/b.h:1:2: warning: no
+/src/b.h:1:2: warning: no
+/src/b.h:1:9: warning: no" 'b.h: warning: no\t1\nb.h: warning: no\t1'
 	check "objtool" compiler "mm/a.o: warning: objtool: f+0x1f: no" 'mm/a.o: warning: objtool: f: no\t-'
 	check "kernel-doc, Python and Perl" kernel-doc "Warning: mm/a.c:7 No description
 mm/b.c:8: warning: No description

@@ -27,7 +27,7 @@ main() {
 			echo "patches/$BASE/$name: sign-offs are left to the person who sends it"
 			bad=$((bad + 1))
 		fi
-		if ! checkpatch "$patches/$name" >"$tmp" 2>&1; then
+		if ! checkpatch "$patches/$name" "$tree" >"$tmp" 2>&1; then
 			cat "$tmp"
 			bad=$((bad + 1))
 		fi
