@@ -149,6 +149,13 @@ deterministic() {
 			status=1
 		fi
 	done
+	if ((status)); then
+		# to look for where they part
+		rm -rf "$results/differ"
+		mkdir -p "$results/differ"
+		cp -r "$tmp/guests/patched-4node" "$tmp/guests/again" "$results/differ/"
+		echo "both runs: $results/differ"
+	fi
 	return $status
 }
 
