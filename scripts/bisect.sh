@@ -76,12 +76,7 @@ check_build() {
 check_boot() {
 	local dir=$out/$1-guest
 	rm -rf "$dir"
-	mkdir "$dir"
-	{
-		KERNEL=$1 TOPO=2node SEED=1 TESTS=$smoke NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" &&
-			KERNEL=$1 expected_failures >"$dir/expected" &&
-			"$top/scripts/verdict.sh" "$dir"
-	} >"$dir/out" 2>&1 </dev/null || {
+	KERNEL=$1 TOPO=2node SEED=1 TESTS=$smoke judged_guest "$dir" || {
 		failed_why=$(sed -n 's/^ *verdict: //p' "$dir/out" | head -n1)
 		return 1
 	}

@@ -88,15 +88,9 @@ fast_checks() {
 	check "checkpatch --strict, a proof for each patch" "$top/scripts/tests/patches.sh"
 }
 
-# One guest in the background, judged: its lines go to $tmp/NAME.out
+# One guest in the background, judged: its directory is $tmp/guests/NAME
 guest() {
-	local kernel=$1 topo=$2 seed=$3 dir=$tmp/guests/$4
-	mkdir -p "$dir"
-	{
-		KERNEL=$kernel TOPO=$topo SEED=$seed TESTS='' NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" &&
-			KERNEL=$kernel expected_failures >"$dir/expected" &&
-			"$top/scripts/verdict.sh" "$dir"
-	} >"$dir.out" 2>&1 </dev/null
+	KERNEL=$1 TOPO=$2 SEED=$3 TESTS='' judged_guest "$tmp/guests/$4"
 }
 
 # Every kernel on every topology, as many guests at a time as there are CPUs.
@@ -130,8 +124,8 @@ guest_result() {
 	local name dir status=0
 	read -r name topo _ dir <<<"${names[$1]}"
 	wait "${pids[$1]}" || status=$?
-	count_result "$dir: $(sed -n 's/^ *verdict: //p' "$tmp/guests/$dir.out" | head -n1 | cut -c1-70)" "$status" "${starts[$1]}"
-	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/guests/$dir.out"
+	count_result "$dir: $(sed -n 's/^ *verdict: //p' "$tmp/guests/$dir/out" | head -n1 | cut -c1-70)" "$status" "${starts[$1]}"
+	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/guests/$dir/out"
 }
 
 # The same run again, now with both CPUs busy elsewhere: the same bytes.
@@ -188,7 +182,7 @@ main() {
 	esac
 	take_lock check
 	tmp=$(mktemp -d)
-	trap 'rm -rf "$tmp"' EXIT
+	trap 'end_children; rm -rf "$tmp"' EXIT
 	mkdir "$tmp/guests"
 	check_loud "tools" "$top/scripts/tools.sh" check
 	fast_checks

@@ -19,11 +19,7 @@ min_lines=95 min_branches=85
 
 # Guest $1 on TOPO, judged, in the background
 start_guest() {
-	local dir=$out/$1
-	mkdir "$dir"
-	{
-		NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" && "$top/scripts/verdict.sh" "$dir"
-	} >"$dir.out" 2>&1 </dev/null &
+	judged_guest "$out/$1" &
 	pids+=($!)
 	if ((${#pids[@]} == $(nproc))); then
 		wait "${pids[@]}" || true
@@ -45,8 +41,8 @@ run_guests() {
 	for dir in "$out"/*/; do
 		[[ $(cat "$dir/verdict") == pass ]] || status=1
 	done
-	sed 's/^ *//' "$out"/*.out | grep '^verdict' | sort | uniq -c | sed 's/^ */      /'
-	((status == 0)) || cat "$out"/*.out >&2
+	sed 's/^ *//' "$out"/*/out | grep '^verdict' | sort | uniq -c | sed 's/^ */      /'
+	((status == 0)) || cat "$out"/*/out >&2
 	return $status
 }
 
@@ -99,6 +95,7 @@ main() {
 	?*) usage_error "coverage.sh takes no argument but -h, not $1" ;;
 	esac
 	take_lock coverage
+	trap end_children EXIT
 	export KERNEL=gcov TESTS=
 	out=$results/coverage sum=$results/coverage/sum
 	phase_of=4

@@ -182,6 +182,25 @@ become() {
 	exec "$@"
 }
 
+# A guest of KERNEL on TOPO with SEED and TESTS into directory $1, judged; what is said of it
+# goes to $1/out. It ends when the shell that runs this function does.
+judged_guest() {
+	mkdir -p "$1"
+	{
+		NUMA_QUIET=y setpriv --pdeathsig TERM "$top/scripts/boot.sh" "$1" &&
+			if declare -F expected_failures >/dev/null; then expected_failures >"$1/expected"; fi &&
+			"$top/scripts/verdict.sh" "$1"
+	} >"$1/out" 2>&1 </dev/null
+}
+
+# For an EXIT trap: guests in the background do not outlive a script that is ended.
+end_children() {
+	local pid
+	for pid in $(jobs -pr); do
+		kill "$pid" 2>/dev/null || true
+	done
+}
+
 min_sec() {
 	printf '%d:%02d' $(($1 / 60)) $(($1 % 60))
 }

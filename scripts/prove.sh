@@ -39,17 +39,6 @@ all_proofs_of() {
 	sed -n '/^---$/q; s/^Proof: kselftest //p' "$patches/${names[$1 - 1]}"
 }
 
-# One run of KERNEL=$1 with TESTS=$2 into directory $3, judged
-run_step() {
-	local dir=$3
-	mkdir -p "$dir"
-	{
-		KERNEL=$1 TESTS=$2 NUMA_QUIET=y "$top/scripts/boot.sh" "$dir" &&
-			KERNEL=$1 expected_failures >"$dir/expected" &&
-			"$top/scripts/verdict.sh" "$dir"
-	} >"$dir/out" 2>&1 </dev/null
-}
-
 build_step() {
 	local step
 	for step in "$@"; do
@@ -90,9 +79,9 @@ prove_kselftest() {
 	export TOPO=$2
 	tests=$(programs_of "$nr" "$TOPO")
 	build_step $((nr - 1)) "$nr"
-	run_step $((nr - 1)) "$tests" "$out/$nr-$TOPO-before" &
+	KERNEL=$((nr - 1)) TESTS=$tests judged_guest "$out/$nr-$TOPO-before" &
 	pids=($!)
-	run_step "$nr" "$tests" "$out/$nr-$TOPO-after" &
+	KERNEL=$nr TESTS=$tests judged_guest "$out/$nr-$TOPO-after" &
 	pids+=($!)
 	wait "${pids[0]}" || status=1
 	wait "${pids[1]}" || status=1
@@ -108,10 +97,17 @@ prove_kselftest() {
 	return $status
 }
 
-# The text of each function in the objects of the C files that patch $1 touches
+# The text of each function in the objects of the C files that patch $1 touches, at KERNEL=$2.
+# They are compiled anew: the kernel may have been built long ago, and others in its directory since.
 object_code() {
-	local file object
-	sed -n 's/^+++ b\///p' "$patches/${names[$1 - 1]}" | grep '\.c$' | while read -r file; do
+	local file files object
+	mapfile -t files < <(sed -n 's/^+++ b\///p' "$patches/${names[$1 - 1]}" | grep '\.c$')
+	((${#files[@]})) || return 0
+	KERNEL=$2 "$top/scripts/build.sh" --warnings "${files[@]}" >"$out/build.out" 2>&1 || {
+		cat "$out/build.out" >&2
+		die "KERNEL=$2: the files of patch $1 cannot be compiled (above)"
+	}
+	for file in "${files[@]}"; do
 		object=$work/step/${file%.c}.o
 		[[ ! -f $object ]] || objdump -d --no-show-raw-insn --no-addresses "$object" |
 			sed "s|^.*file format.*|$file|; s/+0x[0-9a-f]*>/>/g"
@@ -125,13 +121,13 @@ prove_none() {
 		return
 	fi
 	build_step $((nr - 1))
-	object_code "$nr" >"$out/$nr-before.s"
+	object_code "$nr" $((nr - 1)) >"$out/$nr-before.s"
 	build_step "$nr"
-	object_code "$nr" >"$out/$nr-after.s"
+	object_code "$nr" "$nr" >"$out/$nr-after.s"
 	if cmp -s "$out/$nr-before.s" "$out/$nr-after.s"; then
 		what="same object code"
 	else
-		changed=$(diff <(functions "$out/$nr-before.s") <(functions "$out/$nr-after.s") |
+		changed=$({ diff <(functions "$out/$nr-before.s") <(functions "$out/$nr-after.s") || true; } |
 			sed -nE 's/^[<>] [0-9a-f]+ //p' | sort -u | paste -sd' ')
 		what="object code differs in ${changed:-data}"
 	fi
@@ -183,6 +179,7 @@ main() {
 	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
 	esac
 	take_lock prove
+	trap end_children EXIT
 	mapfile -t names < <(series_names)
 	((${#names[@]})) || exit 1
 	patch_range "${#names[@]}"

@@ -104,6 +104,17 @@ in_guests() {
 	check "QEMU after its script was killed" "gone" "$([[ -d /proc/$qemu ]] && echo there || echo gone)"
 	check "verdict after its script was killed" "fail: did not finish" "$(cat "$tmp/lost/verdict")"
 
+	# as make prove, bisect-check, coverage and check have them
+	start_job bash -c '. "$0"; trap end_children EXIT; judged_guest "$1" & wait' \
+		"$top/scripts/lib.sh" "$tmp/child"
+	await_console child "Run /init" || echo "the guest in the background did not start"
+	qemu=$(qemu_of "$job")
+	check "a guest in the background" "there" "$([[ -d /proc/$qemu ]] && echo there || echo gone)"
+	kill -TERM "$job"
+	wait "$job" 2>/dev/null || true
+	sleep 2
+	check "QEMU after a script with guests was ended" "gone" "$([[ -d /proc/$qemu ]] && echo there || echo gone)"
+
 	boot good
 	check "the next run" "pass" "$(verdict good)"
 }
