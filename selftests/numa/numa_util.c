@@ -216,6 +216,39 @@ int numa_node_with_both(const struct numa_nodes *n, int not)
 	return -1;
 }
 
+#define TIER_DIR	"/sys/devices/virtual/memory_tiering"
+
+int numa_slow_node(const struct numa_nodes *n)
+{
+	int tier[NUMA_MAX_NODES] = { }, best = INT_MAX, found = -1, nr;
+	char path[512], list[4096];
+	DIR *dir = opendir(TIER_DIR);
+	struct dirent *entry;
+	struct nodemask m;
+
+	while (dir && (entry = readdir(dir))) {
+		if (sscanf(entry->d_name, "memory_tier%d", &nr) != 1)
+			continue;
+		snprintf(path, sizeof(path), TIER_DIR "/%s/nodelist", entry->d_name);
+		if (file_read(path, list, sizeof(list)) || nodemask_parse(list, &m))
+			continue;
+		for (int i = 0; i < n->nr_mem; i++) {
+			if (!nodemask_isset(&m, n->mem[i]))
+				continue;
+			tier[i] = nr;
+			if (nr < best)
+				best = nr;
+		}
+	}
+	if (dir)
+		closedir(dir);
+	/* the lower the number the faster */
+	for (int i = n->nr_mem - 1; i >= 0; i--)
+		if (tier[i] > best)
+			found = n->mem[i];
+	return found;
+}
+
 int numa_run_on(const struct numa_nodes *n, int node)
 {
 	cpu_set_t set;

@@ -88,6 +88,12 @@ int numa_nodes_get(struct numa_nodes *n);
 /* First node with memory and CPUs other than @not (-1: any), or -1 */
 int numa_node_with_both(const struct numa_nodes *n, int not);
 
+/*
+ * First node with memory of a lower tier than that of others, -1 where there is none: which
+ * tiers there are is in /sys/devices/virtual/memory_tiering
+ */
+int numa_slow_node(const struct numa_nodes *n);
+
 /* Run on the first CPU of @node */
 int numa_run_on(const struct numa_nodes *n, int node);
 

@@ -17,8 +17,6 @@
  * of its mm it faults on memory of other nodes only.
  */
 #include <pthread.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -586,22 +584,6 @@ TEST_F(off, nothing_moves)
 	in_child(_metadata, &self->env, keep, &variant->memory);
 }
 
-/* Promotion only: is there a node that it is not for, as they are all of the first tier? */
-static bool one_tier(void)
-{
-	const char *dir = "/sys/devices/virtual/memory_tiering";
-	struct dirent *entry;
-	DIR *tiers = opendir(dir);
-	int n = 0;
-
-	while (tiers && (entry = readdir(tiers)))
-		n += !strncmp(entry->d_name, "memory_tier", strlen("memory_tier")) &&
-		     isdigit(entry->d_name[strlen("memory_tier")]);
-	if (tiers)
-		closedir(tiers);
-	return n == 1;
-}
-
 static void keep_tier(struct __test_metadata *_metadata, const struct env *e, const void *arg)
 {
 	ASSERT_EQ(0, numa_balancing_set(2));
@@ -611,9 +593,75 @@ static void keep_tier(struct __test_metadata *_metadata, const struct env *e, co
 /* Nor does it where only promotion is on, which is for memory of lower tiers */
 TEST_F(off, top_tier_stays)
 {
-	if (!one_tier())
+	if (numa_slow_node(&self->env.nodes) >= 0)
 		SKIP(return, "needs one_memory_tier");
 	in_child(_metadata, &self->env, keep_tier, &variant->memory);
+}
+
+/* Of three buffers in slow memory one is used, one is used and has the policy, one is idle */
+static void promote(struct __test_metadata *_metadata, const struct env *env, const void *arg)
+{
+	const struct memory *m = arg;
+	struct buffer used, policed, idle, *all[] = { &used, &policed, &idle };
+	struct env e = *env;
+
+	e.far = numa_slow_node(&e.nodes);
+	for (int i = 0; i < 3; i++) {
+		buffer_map(_metadata, all[i], m->flags, BUFFER_SIZE);
+		buffer_place(_metadata, all[i], e.far);
+	}
+	policy_set(_metadata, &e, &policed, m);
+	ASSERT_EQ(0, numa_balancing_set(2));
+	EXPECT_TRUE(touch_until_on(&used, &policed, e.near, now_ms() + DEADLINE_MS));
+	if (m->nodes != NONE && !(m->mode & MPOL_F_NUMA_BALANCING)) {
+		EXPECT_TRUE(buffer_is_on(&policed, e.far));
+	} else {
+		EXPECT_TRUE(touch_until_on(&policed, NULL, e.near, now_ms() + DEADLINE_MS));
+	}
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_TRUE(buffer_is_on(&idle, e.far));
+	for (int i = 0; i < 3; i++)
+		EXPECT_TRUE(buffer_intact(all[i]));
+}
+
+FIXTURE(promotion)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(promotion)
+{
+	struct memory memory;
+};
+
+FIXTURE_VARIANT_ADD(promotion, base_pages) { };
+FIXTURE_VARIANT_ADD(promotion, huge_pages) { .memory.flags = HUGE };
+FIXTURE_VARIANT_ADD(promotion, prefer_near) { .memory = { 0, MPOL_PREFERRED, NEAR } };
+FIXTURE_VARIANT_ADD(promotion, bind_slow) { .memory = { 0, MPOL_BIND, FAR } };
+
+FIXTURE_VARIANT_ADD(promotion, bind_balancing) {
+	.memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, BOTH },
+};
+
+FIXTURE_SETUP(promotion)
+{
+	env_get(_metadata, &self->env, variant->memory.flags);
+	if (numa_slow_node(&self->env.nodes) < 0)
+		SKIP(return, "needs slow_tier");
+}
+
+FIXTURE_TEARDOWN_PARENT(promotion)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * numa_balancing=2 (admin-guide/sysctl/kernel.rst): pages that are used leave the slow
+ * memory, unless they have a policy without MPOL_F_NUMA_BALANCING; what is not used stays.
+ */
+TEST_F(promotion, used_pages_come_up)
+{
+	in_child(_metadata, &self->env, promote, &variant->memory);
 }
 
 static void tour(struct __test_metadata *_metadata, const struct env *e, const void *arg)
@@ -827,11 +875,15 @@ static void write_once(struct __test_metadata *_metadata, const struct env *e, c
 	bool moves = m->nodes != FAR;
 	struct rusage before, after;
 	struct events ev;
+	int from = e->far;
 	struct buffer b;
 	size_t units;
 
+	/* of a lower tier's page should_numa_migrate_memory() wants to see a second fault */
+	if (moves && from == numa_slow_node(&e->nodes))
+		from = numa_node_with_both(&e->nodes, e->near);
 	buffer_map(_metadata, &b, m->flags, BUFFER_SIZE);
-	buffer_place(_metadata, &b, e->far);
+	buffer_place(_metadata, &b, from);
 	policy_set(_metadata, e, &b, m);
 	units = m->flags & HUGE ? b.len / thp_size() : nr_pages(&b);
 
@@ -904,6 +956,8 @@ FIXTURE_TEARDOWN_PARENT(write_faults)
  */
 TEST_F(write_faults, one_for_each_page)
 {
+	if (numa_slow_node(&self->env.nodes) >= 0)
+		NEED_BOTH_NODES(&self->env.nodes, 2);
 	in_child(_metadata, &self->env, write_once, &variant->memory);
 }
 
