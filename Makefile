@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # One target a verb; the logic is in scripts/. "make help" lists all of it.
 
-VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM JOBS V O
+VARIABLES := BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM A B BENCH SEEDS JOBS V O
 export $(VARIABLES)
 
 # A misspelt variable on the command line is an error, not a default.
@@ -9,8 +9,8 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast prove bisect-check coverage static fetch apply refresh range-diff \
-	rebase mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
+TARGETS := run check check-fast prove bisect-check coverage static compare report fetch apply refresh \
+	range-diff rebase mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
 .NOTPARALLEL:
@@ -21,6 +21,8 @@ check:        ; @scripts/check.sh
 check-fast:   ; @scripts/check.sh --fast
 prove:        ; @scripts/prove.sh
 bisect-check: ; @scripts/bisect.sh
+compare:      ; @scripts/compare.sh
+report:       ; @scripts/report.sh
 coverage:     ; @scripts/coverage.sh
 static:       ; @scripts/static.sh
 fetch:        ; @scripts/fetch.sh

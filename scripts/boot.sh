@@ -17,7 +17,10 @@ usage() {
 
 		A run is a function of kernel, initramfs, topology, seed, QEMU and accelerator;
 		meta.json has the digest of each. With ACCEL=tcg it is the same bit for bit on any host.
-		NUMA_CMDLINE: more kernel arguments, part of meta.json
+		TESTS may also name scenarios of selftests/bench.
+
+		NUMA_CMDLINE: more kernel arguments; NUMA_SHIFT: a guest nanosecond is 2^-N instructions
+		(3); NUMA_CPU: more flags of QEMU's processor. All are part of meta.json.
 	END
 }
 
@@ -26,6 +29,7 @@ usage() {
 # scan periods mean the same in it.
 shift_bits=3
 [[ $KERNEL != debug ]] || shift_bits=1
+shift_bits=${NUMA_SHIFT:-$shift_bits}
 
 json() {
 	local s=${1//\\/\\\\}
@@ -57,7 +61,7 @@ qemu_command() {
 	# every door that could let the host in is shut: clocks are guest time, -seed
 	# feeds what would be host randomness, virtio is served in the vCPU's thread
 	cmdline="console=ttyS0 nokaslr norandmaps random.trust_cpu=off tsc=reliable oops=panic panic=-1"
-	cmdline+=" lab.mode=$mode lab.tests=${TESTS// /,}${NUMA_CMDLINE:+ $NUMA_CMDLINE}"
+	cmdline+=" lab.mode=$mode lab.tests=$listed lab.seed=$SEED${NUMA_CMDLINE:+ $NUMA_CMDLINE}"
 	qemu=(qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -M q35)
 	if [[ $accel == kvm ]]; then
 		[[ " ${topo_args[*]} " != *max-x86_64-cpu* ]] || usage_error "TOPO=$TOPO has absent nodes and needs ACCEL=tcg"
@@ -65,7 +69,7 @@ qemu_command() {
 	elif [[ $mode == shell ]]; then
 		qemu+=(-cpu max -accel tcg,thread=single -seed "$SEED")
 	else
-		qemu+=(-cpu max -accel tcg,tb-size=1024 -icount "shift=$shift_bits,sleep=off"
+		qemu+=(-cpu "max${NUMA_CPU:+,$NUMA_CPU}" -accel tcg,tb-size=1024 -icount "shift=$shift_bits,sleep=off"
 			-rtc base=2026-01-01,clock=vm -seed "$SEED")
 	fi
 	qemu+=("${topo_args[@]}" -kernel "$image" -initrd "$work/initramfs.cpio" -append "$cmdline")
@@ -98,7 +102,7 @@ show_progress() {
 	while kill -0 "$guest_pid" 2>/dev/null; do
 		sleep 0.2
 		at=$(grep -a '^# selftests: ' "$run/ktap.log" 2>/dev/null | tail -n1 || true)
-		at=${at#\# selftests: numa: }
+		at=${at##*: }
 		if [[ -t 1 && -z ${NUMA_QUIET:-} ]]; then
 			printf '\r      %-30s %s ' "${at:-booting}" "$(min_sec $((SECONDS - start)))"
 		elif ((SECONDS - start >= shown + 30)); then
@@ -137,7 +141,7 @@ run_guest() {
 		# shellcheck disable=SC2086 # a list of names
 		printf '%s\n' $TESTS
 	else
-		sed 's/^numa://' "$list"
+		sed -n 's/^numa://p' "$list"
 	fi >"$run/programs"
 	: >"$run/ktap.log"
 	: >"$run/console.log"
@@ -164,7 +168,7 @@ run_guest() {
 }
 
 main() {
-	local mode=run list=$work/selftests/install/kselftest-list.txt t base
+	local mode=run list=$work/selftests/install/kselftest-list.txt t base listed=
 	run=
 	while (($#)); do
 		case $1 in
@@ -182,8 +186,8 @@ main() {
 	image=$("$top/scripts/build.sh" --path)
 	[[ -f $work/initramfs.cpio ]] || die "there is no initramfs: make initramfs"
 	for t in $TESTS; do
-		grep -qx "numa:$t" "$list" ||
-			usage_error "TESTS: there is no test $t; accepted: $(sed 's/^numa://' "$list" | tr '\n' ' ')"
+		listed+=${listed:+,}$(grep -xF -e "numa:$t" -e "bench:$t" "$list") ||
+			usage_error "TESTS: there is no test $t; accepted: $(sed 's/^[a-z]*://' "$list" | tr '\n' ' ')"
 	done
 	limit=$TIMEOUT
 	if [[ -z $limit ]]; then

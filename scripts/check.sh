@@ -81,6 +81,7 @@ fast_checks() {
 	check "findings of static analysers, old and new" "$top/scripts/tests/findings.sh"
 	check "fetch against a server on loopback" "$top/scripts/tests/fetch.sh"
 	check "apply and refresh on a small tree" "$top/scripts/tests/series.sh"
+	check "comparisons and reports of made-up runs" "$top/scripts/tests/compare.sh"
 	check "range-diff, rebase, mbox, export on small trees" "$top/scripts/tests/send.sh"
 	check_loud "fetch $BASE" "$top/scripts/fetch.sh"
 	check "series applies strictly" "$top/scripts/apply.sh"
@@ -184,7 +185,7 @@ main() {
 	tmp=$(mktemp -d)
 	trap 'end_children; rm -rf "$tmp"' EXIT
 	mkdir "$tmp/guests"
-	check_loud "tools" "$top/scripts/tools.sh" check
+	check_loud "tools" "$top/scripts/tools.sh" check report
 	fast_checks
 	if [[ -z $fast ]] && ((failed == 0)); then
 		check_loud "build the base kernel" builds base

@@ -14,6 +14,8 @@ main() {
 		  make bisect-check  each patch builds without a new warning in four configurations, and boots
 		  make coverage      lines and branches of mm/mempolicy.c that the tests run
 		  make static        what sparse, W=1, coccicheck and others find in the series, new findings only
+		  make compare       scenarios of selftests/bench on two kernels side by side, a table
+		  make report        the last comparison as one HTML file with pictures
 		  make fetch         get the base's source into a git tree below O
 		  make apply         put the patches on it, branch numa
 		  make refresh       store branch numa as patches/BASE
@@ -44,6 +46,10 @@ main() {
 		  PATCH               all          for make prove and bisect-check: a number, or a range like 2-5
 		  OLD                 none         for make range-diff: a commit of this repository
 		  FROM                none         for make rebase and range-diff: $(bases_with_series)
+		  A, B                base, patched  for make compare: what KERNEL accepts, BASE:KERNEL, or a
+		                                   directory with the runs of an earlier comparison
+		  BENCH               all          for make compare: names of scenarios
+		  SEEDS               1            for make compare: runs with seeds 1 to this number
 		  BASE                v7.3         $(names_in "$top/config/base" .conf)
 		  KDIR                none         your own git tree of Linux instead of the fetched one
 		  O                   build        directory for the source tree and everything built

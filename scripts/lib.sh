@@ -23,8 +23,8 @@ note() {
 # What make was told. Kbuild takes O and V from its command line only.
 : "${BASE:=v7.3}" "${KDIR:=}" "${KERNEL:=patched}" "${TOPO:=4node}" "${TESTS:=}"
 : "${SEED:=1}" "${ACCEL:=tcg}" "${TIMEOUT:=}" "${PATCH:=}" "${JOBS:=}" "${V:=0}" "${O:=$top/build}"
-: "${OLD:=}" "${FROM:=}"
-export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM JOBS V O
+: "${OLD:=}" "${FROM:=}" "${A:=base}" "${B:=patched}" "${BENCH:=}" "${SEEDS:=1}"
+export BASE KDIR KERNEL TOPO TESTS SEED ACCEL TIMEOUT PATCH OLD FROM A B BENCH SEEDS JOBS V O
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES GNUMAKEFLAGS ARCH CROSS_COMPILE LLVM
 unset KBUILD_OUTPUT KCFLAGS LOCALVERSION
 export LC_ALL=C TZ=UTC
@@ -89,6 +89,8 @@ check_variables() {
 	[[ -f $top/config/topology/$TOPO.conf || ($TOPO == */* && -f $TOPO) ]] ||
 		usage_error "TOPO=$TOPO is not known; accepted: $(names_in "$top/config/topology" .conf), or a path to a file"
 	is_number "$SEED" || usage_error "SEED=$SEED is not a number; accepted: 0 to 999999999"
+	is_number "$SEEDS" && ((SEEDS > 0)) ||
+		usage_error "SEEDS=$SEEDS is not a number of seeds; accepted: 1 or more"
 	[[ -z $TIMEOUT ]] || { is_number "$TIMEOUT" && ((TIMEOUT > 0)); } ||
 		usage_error "TIMEOUT=$TIMEOUT is not a number of host seconds; accepted: 1 to 999999999"
 	[[ -z $OLD ]] || git -C "$top" rev-parse -q --verify "$OLD^{commit}" >/dev/null 2>&1 ||

@@ -6,10 +6,10 @@ set -euo pipefail
 
 usage() {
 	cat <<-END
-		usage: tools.sh [-h | --list] [check | static]
+		usage: tools.sh [-h | --list] [check | static | report]
 
-		Looks for the tools that "make" needs (with "check" or "static", also those of "make
-		check" or "make static").
+		Looks for the tools that "make" needs (with "check", "static" or "report", also those
+		of "make check", "make static" or "make report").
 		What is missing is installed with apt-get by root; anyone else is told the command.
 		--list: print "tool package version-or-missing" for each and install nothing.
 	END
@@ -28,6 +28,10 @@ check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell b4:b4)
 # some of coccicheck's scripts are OCaml
 static_tools=(codespell:codespell clang-19:clang-19 ld.lld-19:lld-19 llvm-ar-19:llvm-19
 	spatch:coccinelle ocamlopt:ocaml)
+
+# of the system's python3, whatever others there are
+report_tools=(/usr/bin/python3:python3 /usr/lib/python3/dist-packages/matplotlib:python3-matplotlib
+	/usr/lib/python3/dist-packages/scipy:python3-scipy)
 
 present() {
 	case $1 in
@@ -54,10 +58,11 @@ main() {
 	while (($#)); do
 		case $1 in
 		-h) usage && exit ;;
-		--list) list=y && tools+=("${check_tools[@]}" "${static_tools[@]:1}") ;;
+		--list) list=y && tools+=("${check_tools[@]}" "${static_tools[@]:1}" "${report_tools[@]}") ;;
 		check) tools+=("${check_tools[@]}") ;;
 		static) tools+=("${static_tools[@]}") ;;
-		*) usage_error "tools.sh accepts -h, --list, check and static, not $1" ;;
+		report) tools+=("${report_tools[@]}") ;;
+		*) usage_error "tools.sh accepts -h, --list, check, static and report, not $1" ;;
 		esac
 		shift
 	done

@@ -74,20 +74,20 @@ parse_ktap() {
 			plan = substr($0, 4) + 0
 			next
 		}
-		/^# selftests: numa: / {
+		/^# selftests: (numa|bench): / {
 			if (program != "") { damage(program " has no result"); leave() }
 			program = $0
-			sub(/^# selftests: numa: /, "", program)
+			sub(/^# selftests: (numa|bench): /, "", program)
 			planned = -1
 			seen = 0
 			why = ""
 			next
 		}
-		/^(not )?ok [0-9]+ selftests: numa: / {
+		/^(not )?ok [0-9]+ selftests: (numa|bench): / {
 			tops++
 			if (number($0) != tops) damage("result " number($0) " where " tops " is due")
 			text = name($0)
-			sub(/^selftests: numa: /, "", text)
+			sub(/^selftests: (numa|bench): /, "", text)
 			if (text != program) damage("result of " text " while " (program == "" ? "nothing" : program) " runs")
 			printf "%s\t-\t%s\t%s\n", text, status($0), reason($0)
 			why = reason($0)
@@ -124,8 +124,8 @@ indent_ktap() {
 	awk -v verdict="$2" '
 		/^TAP version/ && !top++ { print "KTAP version 1"; next }
 		/^1\.\./ { print "1.." substr($0, 4) + 1; next }
-		/^# selftests: numa: / { n = $0; sub(/.*: /, "", n); printf "    KTAP version 1\n    # Subtest: %s\n", n; next }
-		/^(not )?ok / { last++; sub(/ selftests: numa:/, ""); print; next }
+		/^# selftests: (numa|bench): / { n = $0; sub(/.*: /, "", n); printf "    KTAP version 1\n    # Subtest: %s\n", n; next }
+		/^(not )?ok / { last++; sub(/ selftests: (numa|bench):/, ""); print; next }
 		/^# 1\.\.[0-9]/ || /^# (not )?ok / { print "    " substr($0, 3); next }
 		/^# # / { print "    " substr($0, 3); next }
 		END {

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What scanning does to a process that maps and unmaps meanwhile.
+ *
+ * Stands for: allocators that return memory, and start-up of threads and libraries, in a
+ * process with much memory in use. Measured: the latency of mmap(), munmap() and brk() of a
+ * few pages by a thread of a process of 1 GB that two other threads use, with NUMA balancing
+ * off and on; median, 99th of a hundred, and worst. Limit: ten percent above the other kernel.
+ *
+ * lab: shift=4 topo=4node
+ */
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "bench.h"
+
+#define SIZE		(1UL << 30)
+#define CALLS		5000
+#define USERS		2
+#define BOUND		1.1
+
+static char *area;
+static bool stop;
+
+static const char * const calls[] = { "mmap", "munmap", "brk" };
+#define NR_CALLS	(sizeof(calls) / sizeof(*calls))
+
+/* Uses a part of the area, on the node number @arg of those with CPUs */
+static void *use(void *arg)
+{
+	int nr = (long)arg;
+	char *p = area + SIZE / USERS * nr;
+
+	if (numa_run_on(&bench_nodes, bench_nodes.cpu[(nr + 1) % bench_nodes.nr_cpu]))
+		return NULL;
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		for (size_t i = 0; i < SIZE / USERS; i += page_size())
+			use_page(p + i);
+		cpu_relax();
+	}
+	return area;
+}
+
+static void observe(const char *how)
+{
+	static uint64_t cost[NR_CALLS][CALLS];
+	struct timespec pause = { .tv_nsec = 2000000 };
+	size_t len = 4 * page_size();
+	char name[64];
+
+	for (int i = 0; i < CALLS; i++) {
+		uint64_t start = clock_ns();
+		char *p = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		cost[0][i] = elapsed(start);
+		MUST(p != MAP_FAILED);
+		start = clock_ns();
+		MUST(!munmap(p, len));
+		cost[1][i] = elapsed(start);
+		start = clock_ns();
+		MUST(sbrk(len) != (void *)-1 && sbrk(-len) != (void *)-1);
+		cost[2][i] = elapsed(start);
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	}
+	for (int c = 0; c < NR_CALLS; c++) {
+		snprintf(name, sizeof(name), "%s.%s.median", calls[c], how);
+		measure(name, "ns", LOWER, BOUND, median(cost[c], CALLS));
+		snprintf(name, sizeof(name), "%s.%s.p99", calls[c], how);
+		measure(name, "ns", LOWER, BOUND, cost[c][CALLS * 99 / 100]);
+		snprintf(name, sizeof(name), "%s.%s.worst", calls[c], how);
+		measure(name, "ns", LOWER, BOUND, cost[c][CALLS - 1]);
+		snprintf(name, sizeof(name), "latency.%s.%s", calls[c], how);
+		for (int percent = 0; percent <= 100; percent++)
+			sample(name, percent, cost[c][(CALLS - 1) * percent / 100]);
+	}
+}
+
+int main(void)
+{
+	pthread_t thread[USERS];
+	struct nodemask all;
+	long was;
+
+	bench_begin(2);
+	all = nodemask_of(bench_nodes.nr_mem, bench_nodes.mem);
+	was = numa_balancing_get();
+	if (was < 0)
+		bench_skip("needs balancing");
+	MUST(!numa_balancing_set(0));
+	area = bench_map(SIZE, page_size(), MAP_PRIVATE);
+	MUST(!sys_mbind(area, SIZE, MPOL_INTERLEAVE, &all, 0));
+	for (size_t i = 0; i < SIZE; i += page_size())
+		area[i] = 1;
+	MUST(!sys_mbind(area, SIZE, MPOL_DEFAULT, NULL, 0));
+	for (long i = 0; i < USERS; i++)
+		MUST(!pthread_create(&thread[i], NULL, use, (void *)i));
+	observe("off");
+	MUST(!numa_balancing_set(1));
+	observe("on");
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int i = 0; i < USERS; i++) {
+		void *done;
+
+		MUST(!pthread_join(thread[i], &done));
+		MUST(done);
+	}
+	numa_balancing_set(was);
+	bench_pass();
+}

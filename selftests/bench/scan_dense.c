@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * How fast memory that is in use throughout follows its threads, and what that costs.
+ *
+ * Stands for: HPC codes and databases whose threads are bound after their memory was placed
+ * by another one, as numa01 and numa02 of the autonuma benchmark. Measured: pages on one node
+ * that threads on other nodes use, each its own part or all of them the same; seconds until
+ * 95 % of the pages (of the parts) are with their thread, and what of the threads' time was
+ * not spent in using them, in instructions for each page that has moved. Limit: two percent
+ * later or dearer than the other kernel.
+ *
+ * lab: shift=4 topo=4node
+ */
+#include <pthread.h>
+#include <time.h>
+#include <stdlib.h>
+
+#include "bench.h"
+
+#define MAX_THREADS	8
+#define GIVE_UP		40	/* guest seconds */
+#define LOOKS		512	/* pages that are asked for */
+#define SHIFT		4
+#define BOUND		1.02
+
+static const struct layout {
+	const char *name;
+	size_t size;
+	bool threads;		/* one on each node, else only one */
+	bool shared;		/* all use all pages */
+} layouts[] = {
+	{ "64M.one", 64UL << 20, false, false },
+	{ "256M.one", 256UL << 20, false, false },
+	{ "256M.per_node", 256UL << 20, true, false },
+	{ "64M.shared", 64UL << 20, true, true },
+};
+
+static struct thread {
+	pthread_t id;
+	int node;
+	char *start;
+	size_t size;
+	unsigned long used, idle;	/* pages; idle is when nothing is balanced */
+} threads[MAX_THREADS];
+static int nr;
+static bool stop;
+
+static void *use(void *arg)
+{
+	struct thread *t = arg;
+
+	if (numa_run_on(&bench_nodes, t->node))
+		return NULL;
+	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
+		for (size_t i = 0; i < t->size && !__atomic_load_n(&stop, __ATOMIC_RELAXED);
+		     i += page_size()) {
+			use_page(t->start + i);
+			t->used++;
+		}
+	}
+	return t;
+}
+
+static void run_for(const struct layout *l, double *reached, double *ran)
+{
+	static void *page[LOOKS];
+	static int status[LOOKS], want[LOOKS];
+	uint64_t start = clock_ns(), look = start;
+	char name[96];
+	int looks = 0, near;
+
+	stop = false;
+	for (int t = 0; t < nr; t++)
+		MUST(!pthread_create(&threads[t].id, NULL, use, &threads[t]));
+	for (int t = 0; t < nr && !l->shared; t++)
+		for (int i = 0; i < LOOKS / nr; i++, looks++) {
+			page[looks] = threads[t].start + threads[t].size / (LOOKS / nr) * i;
+			page[looks] = (void *)((uintptr_t)page[looks] & -page_size());
+			want[looks] = threads[t].node;
+		}
+	for (*ran = 0; *ran < *reached;) {
+		struct timespec wait = { .tv_nsec = 250000000 };
+
+		nanosleep(&wait, NULL);
+		look = clock_ns();
+		*ran = (look - start) / 1e9;
+		if (!looks)
+			continue;
+		MUST(!sys_move_pages(0, looks, page, NULL, status, 0));
+		near = 0;
+		for (int i = 0; i < looks; i++)
+			near += status[i] == want[i];
+		snprintf(name, sizeof(name), "local.%s", l->name);
+		sample(name, *ran, 100. * near / looks);
+		for (int n = 0; n < bench_nodes.nr_mem; n++) {
+			int on = 0;
+
+			for (int i = 0; i < looks; i++)
+				on += status[i] == bench_nodes.mem[n];
+			snprintf(name, sizeof(name), "nodes.%s.%d", l->name, bench_nodes.mem[n]);
+			sample(name, *ran, on);
+		}
+		if (near >= looks * 0.95)
+			*reached = *ran;
+	}
+	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+	for (int t = 0; t < nr; t++) {
+		void *done;
+
+		MUST(!pthread_join(threads[t].id, &done));
+		MUST(done);
+	}
+}
+
+static void run(const struct layout *l)
+{
+	struct nodemask from = NODEMASK(numa_node_with_both(&bench_nodes, -1));
+	double reached, ran, idle_ran, spent = 0;
+	long migrated;
+	char name[96], *p;
+
+	nr = 0;
+	for (int i = 0; i < bench_nodes.nr_cpu && nr < MAX_THREADS; i++) {
+		int node = bench_nodes.cpu[i];
+
+		/* where memory is that can be near */
+		if (nodemask_isset(&from, node) && !l->threads)
+			continue;
+		threads[nr++] = (struct thread){ .node = node };
+		if (!l->threads)
+			break;
+	}
+	MUST(nr);
+	p = bench_map(l->size, page_size(), MAP_PRIVATE);
+	MUST(!sys_mbind(p, l->size, MPOL_PREFERRED, &from, 0));
+	for (size_t i = 0; i < l->size; i += page_size())
+		p[i] = 1;
+	MUST(!sys_mbind(p, l->size, MPOL_DEFAULT, NULL, 0));
+	for (int t = 0; t < nr; t++) {
+		threads[t].size = l->shared ? l->size : l->size / nr & -page_size();
+		threads[t].start = l->shared ? p : p + t * threads[t].size;
+	}
+
+	/* how many pages it is in a second when nothing is scanned */
+	MUST(!numa_balancing_set(0));
+	reached = 1;
+	for (int t = 0; t < nr; t++)
+		threads[t].used = 0;
+	{
+		struct layout quiet = *l;
+
+		quiet.shared = true;
+		run_for(&quiet, &reached, &idle_ran);
+	}
+	for (int t = 0; t < nr; t++) {
+		threads[t].idle = threads[t].used;
+		threads[t].used = 0;
+	}
+
+	migrated = vmstat("numa_pages_migrated");
+	MUST(!numa_balancing_set(1));
+	reached = l->shared ? GIVE_UP / 4 : GIVE_UP;
+	run_for(l, &reached, &ran);
+	migrated = vmstat("numa_pages_migrated") - migrated;
+	for (int t = 0; t < nr; t++)
+		spent += ran - idle_ran * threads[t].used / threads[t].idle;
+	/* a second of the guest is shared by all CPUs that are busy */
+	spent /= nr;
+	if (!l->shared) {
+		snprintf(name, sizeof(name), "%s.local_95", l->name);
+		measure(name, "s", LOWER, BOUND, reached);
+	}
+	snprintf(name, sizeof(name), "%s.cost", l->name);
+	if (!l->shared && migrated > 0)
+		measure(name, "instructions/page", LOWER, BOUND,
+			spent * 1e9 / (1 << SHIFT) / migrated);
+	else
+		measure(name, "instructions/s", LOWER, BOUND, spent * 1e9 / (1 << SHIFT) / ran);
+	MUST(!munmap(p, l->size));
+}
+
+int main(void)
+{
+	long was;
+
+	bench_begin(2);
+	was = numa_balancing_get();
+	if (was < 0)
+		bench_skip("needs balancing");
+	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
+		run(&layouts[i]);
+	numa_balancing_set(was);
+	bench_pass();
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What NUMA balancing costs processes that gain nothing by it.
+ *
+ * Stands for: programs that are bound, that have all memory where they run, or whose cpuset
+ * has one node: most of a well-run machine. Their memory is in some thousand mappings, as a
+ * larger program's is. Measured: what of a busy thread's time is not its
+ * own, in instructions by guest second, in the first ten seconds and in the last ten of five
+ * minutes. Limit: five percent above the other kernel.
+ *
+ * lab: shift=6 topo=4node
+ */
+#include <stdlib.h>
+
+#include "bench.h"
+
+#define MAPPINGS	2000
+#define PAGES		8	/* of each */
+#define WARM_UP		280	/* guest seconds */
+#define WINDOW		10
+#define SHIFT		6
+#define BOUND		1.05
+
+static char *mapping[MAPPINGS];
+
+/* Pages used by second, in @seconds: a page is some 300 instructions, a look at the clock 100 */
+static double use(int seconds)
+{
+	uint64_t begin = clock_ns(), now = begin;
+	static int at;
+	double pages = 0;
+
+	while (now - begin < seconds * 1000000000ULL) {
+		for (int i = 0; i < PAGES; i++)
+			use_page(mapping[at] + i * page_size());
+		at = (at + 1) % MAPPINGS;
+		pages += PAGES;
+		now = clock_ns();
+	}
+	return pages / ((now - begin) / 1e9);
+}
+
+static void run(const char *what)
+{
+	double quiet, early, late;
+	char name[64];
+
+	MUST(!numa_balancing_set(0));
+	quiet = use(WINDOW);
+	MUST(!numa_balancing_set(1));
+	early = use(WINDOW);
+	use(WARM_UP);
+	late = use(WINDOW);
+	snprintf(name, sizeof(name), "%s.first", what);
+	measure(name, "instructions/s", LOWER, BOUND, lost(quiet, early, SHIFT));
+	snprintf(name, sizeof(name), "%s.later", what);
+	measure(name, "instructions/s", LOWER, BOUND, lost(quiet, late, SHIFT));
+}
+
+static void fill(const struct nodemask *nodes)
+{
+	for (int i = 0; i < MAPPINGS; i++) {
+		if (nodes)
+			MUST(!sys_mbind(mapping[i], PAGES * page_size(), MPOL_BIND, nodes, MPOL_MF_MOVE));
+		for (int k = 0; k < PAGES; k++)
+			mapping[i][k * page_size()] = 1;
+	}
+}
+
+/* In a child, as a cpuset is not left again */
+static void run_in_cpuset(const struct nodemask *mems)
+{
+	struct cpuset cs;
+	int status;
+	pid_t pid;
+
+	if (cpuset_create(&cs))
+		return;
+	MUST(!cpuset_set_mems(&cs, mems));
+	fflush(stdout);
+	pid = fork();
+	MUST(pid >= 0);
+	if (!pid) {
+		if (cpuset_enter(&cs))
+			_exit(1);
+		fill(NULL);
+		run("cpuset");
+		fflush(stdout);
+		_exit(0);
+	}
+	MUST(waitpid(pid, &status, 0) == pid && !status);
+	cpuset_remove(&cs);
+}
+
+int main(void)
+{
+	struct nodemask here, there;
+	int other = -1, node;
+	size_t len;
+	char *area;
+	long was;
+
+	bench_begin(2);
+	was = numa_balancing_get();
+	if (was < 0)
+		bench_skip("needs balancing");
+	node = numa_node_with_both(&bench_nodes, -1);
+	for (int i = 0; i < bench_nodes.nr_mem && other < 0; i++)
+		if (bench_nodes.mem[i] != node)
+			other = bench_nodes.mem[i];
+	here = NODEMASK(node);
+	there = NODEMASK(other);
+	/* with a hole after each, so that they are never one */
+	len = (PAGES + 1) * page_size();
+	area = bench_map(MAPPINGS * len, page_size(), MAP_PRIVATE);
+	for (int i = 0; i < MAPPINGS; i++) {
+		mapping[i] = area + i * len;
+		MUST(!munmap(mapping[i] + PAGES * page_size(), page_size()));
+	}
+
+	/* all memory where the thread runs */
+	fill(NULL);
+	run("local");
+	run_in_cpuset(&here);
+	/* bound to another node: nothing may move */
+	fill(&there);
+	run("bound");
+	numa_balancing_set(was);
+	bench_pass();
+}
