@@ -14,6 +14,8 @@ usage() {
 		guests and in $variants, compiles the C files that the patch touches with W=1 and compares
 		what the compiler says with its parent, and boots the first in a guest of topology 2node with
 		the kselftest $smoke. Prints a line for each patch, and a table in results/bisect/table.md.
+		What was good is kept in results/bisect/kept and not done again as long as source,
+		configuration and test are the same: a run that was interrupted goes on where it was.
 		--sample: one patch in one configuration, which are others at each commit of this repository.
 		Exit status: 1 where a patch does not build, has a new warning or does not boot.
 	END
@@ -82,18 +84,34 @@ check_boot() {
 	}
 }
 
+# Where what is said of patch $1 in configuration $2 is kept: all that it depends on is in the name
+kept_name() {
+	local tree_after tree_before
+	tree_after=$(tree_git rev-parse "numa~$((${#names[@]} - $1))^{tree}")
+	tree_before=$(tree_git rev-parse "numa~$((${#names[@]} - $1 + 1))^{tree}")
+	printf '%s %s %s %s %s' "$tree_before" "$tree_after" "$2" "$(cat "$top"/config/kernel/*.config | sha)" \
+		"$([[ $2 != guest ]] || sha "$work/initramfs.cpio" "$top/config/topology/2node.conf")" | sha
+}
+
 check_patch() {
-	local nr=$1 config cells=() why=() begin=$SECONDS verdict=ok
+	local nr=$1 config cells=() why=() begin=$SECONDS verdict=ok kept
 	for config in "${configs[@]}"; do
+		kept=$keep/$(kept_name "$nr" "$config")
+		if [[ -f $kept ]]; then
+			cells+=("$(cat "$kept")")
+			continue
+		fi
 		if check_build "$nr" "$config"; then
 			cells+=("$config builds")
 		else
 			cells+=("$config FAILS") why+=("$config: $failed_why")
 			continue
 		fi
-		[[ $config == guest ]] || continue
-		if check_boot "$nr"; then
+		if [[ $config != guest ]]; then
+			printf '%s builds' "$config" >"$kept"
+		elif check_boot "$nr"; then
 			cells+=("boots")
+			printf '%s builds, boots' "$config" >"$kept"
 		else
 			cells+=("does NOT boot") why+=("2node: ${failed_why:-no verdict}")
 		fi
@@ -133,8 +151,12 @@ main() {
 	"$top/scripts/refresh.sh" --check >/dev/null ||
 		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
 	out=$results/bisect
-	mkdir -p "$out"
-	rm -rf "${out:?}"/*
+	keep=$out/kept
+	if [[ -n $sample ]]; then
+		keep=$out/sample
+		rm -rf "$keep"
+	fi
+	mkdir -p "$keep"
 	printf '| nr | patch | what was done | verdict |\n|---|---|---|---|\n' >"$out/table.md"
 	if [[ " ${configs[*]} " == *" guest "* ]]; then
 		"$top/scripts/selftests.sh" >/dev/null
