@@ -25,6 +25,15 @@ void bench_begin(int memory_nodes)
 	MUST(!numa_run_on(&bench_nodes, node));
 }
 
+long bench_balancing(void)
+{
+	long mode = numa_balancing_get();
+
+	if (mode < 0)
+		bench_skip("needs balancing");
+	return mode;
+}
+
 void measure(const char *name, const char *unit, enum better better, double bound, double value)
 {
 	ksft_print_msg("measure: %s %s %s %g %.6g\n", name, unit,

@@ -37,6 +37,8 @@ enum better { LOWER, HIGHER };
  */
 extern struct numa_nodes bench_nodes;
 void bench_begin(int memory_nodes);
+/* The mode of NUMA balancing, to be set again at the end; skipped where there is none */
+long bench_balancing(void);
 void measure(const char *name, const char *unit, enum better better, double bound, double value);
 void sample(const char *curve, double x, double value);
 

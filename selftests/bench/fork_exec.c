@@ -89,9 +89,7 @@ int main(int argc, char **argv)
 	if (argc > 1)
 		return 0;
 	bench_begin(1);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	MUST(!numa_balancing_set(0));
 	run(NULL);
 	run("off");

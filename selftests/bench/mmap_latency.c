@@ -84,9 +84,7 @@ int main(void)
 
 	bench_begin(2);
 	all = nodemask_of(bench_nodes.nr_mem, bench_nodes.mem);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	MUST(!numa_balancing_set(0));
 	area = bench_map(SIZE, page_size(), MAP_PRIVATE);
 	MUST(!sys_mbind(area, SIZE, MPOL_INTERLEAVE, &all, 0));

@@ -101,9 +101,7 @@ int main(void)
 	long was;
 
 	bench_begin(2);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	node = numa_node_with_both(&bench_nodes, -1);
 	for (int i = 0; i < bench_nodes.nr_mem && other < 0; i++)
 		if (bench_nodes.mem[i] != node)

@@ -108,9 +108,7 @@ int main(void)
 	long was, maps;
 
 	bench_begin(2);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	if (file_read_long("/proc/sys/vm/max_map_count", &maps) ||
 	    file_write_long("/proc/sys/vm/max_map_count", 2000000))
 		bench_skip("needs root");

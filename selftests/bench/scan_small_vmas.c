@@ -123,9 +123,7 @@ int main(void)
 	long was;
 
 	bench_begin(2);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	if (bench_nodes.nr_cpu < 2)
 		bench_skip("needs cpu_nodes=2");
 	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)

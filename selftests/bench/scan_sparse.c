@@ -123,9 +123,7 @@ int main(void)
 	long was;
 
 	bench_begin(2);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
 		run(&layouts[i]);
 	numa_balancing_set(was);

@@ -67,9 +67,7 @@ int main(void)
 	int slow;
 
 	bench_begin(2);
-	was = numa_balancing_get();
-	if (was < 0)
-		bench_skip("needs balancing");
+	was = bench_balancing();
 	slow = numa_slow_node(&bench_nodes);
 	if (slow < 0)
 		bench_skip("needs slow_tier");
