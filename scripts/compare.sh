@@ -3,7 +3,6 @@
 # Run the scenarios of selftests/bench on two kernels, and compare what they measure.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/topology.sh"
 
 usage() {
 	cat <<-END
@@ -16,8 +15,8 @@ usage() {
 		an earlier comparison (results/compare/a or b, kept elsewhere).
 		BENCH: $(scenarios | tr '\n' ' ')
 		Each scenario has a topology of its own; TOPO=NAME puts all of them on another one.
-		Runs and the table are kept in results/compare (NUMA_COMPARE: another directory). Exit status: 1 where B is worse than a
-		bound allows, or a run has no figures.
+		Runs and the table are kept in results/compare (NUMA_COMPARE: another directory).
+		Exit status: 1 where B is worse than a bound allows, or a run has no figures.
 		--stored: hold the figures against those of ${stored#"$top/"} instead. Exit status: 0 where all
 		are the same, 3 where they are not as what was run has changed, 1 else.
 	END
@@ -94,7 +93,10 @@ main() {
 	dir_a=$out/a dir_b=$out/b
 	[[ ! -d $A ]] || dir_a=$(cd "$A" && pwd -P)
 	[[ ! -d $B ]] || dir_b=$(cd "$B" && pwd -P)
-	[[ $dir_a != "$out"/* || $A != "$dir_a" ]] || usage_error "A=$A will be written to: move it elsewhere first"
+	for name in "$A" "$B"; do
+		[[ ! -d $name || $(realpath "$name") != "$(realpath -m "$out")"/* ]] ||
+			usage_error "$name is where this comparison writes to: move it elsewhere first"
+	done
 	phase_of=3
 	phase "kernels and scenarios"
 	prepare "$A"
