@@ -18,6 +18,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -30,6 +31,29 @@
 #define SCAN_MS		4
 #define CHECK_MS	10
 #define ROUNDS		3
+
+/* For a scan beside others: periods to wait, and what another thread locks meanwhile */
+#define TURNS		100
+#define TURN_MS		40
+#define LOCKED_SIZE	(4UL << 20)
+#define SMALL_SIZE	(128UL << 10)
+
+/* A page here and there */
+#define SPARSE_SIZE	(1UL << 30)
+#define SPARSE_STEP	(8UL << 20)
+#define SPARSE_MS	100	/* from turn to turn */
+#define SPARSE_TURNS	8
+
+/* Many small VMAs, with as much in between */
+#define NR_SMALL	200
+#define SMALL_PAGES	4
+
+/* A scan that finds nothing: from turn to turn at first, and for how long */
+#define IDLE_MS		10
+#define IDLE_MAX_MS	10000
+#define IDLE_TIME_MS	2000
+#define IDLE_PASSES	20
+#define WAKE_MS		200
 
 /* Share of a buffer that has to be where it belongs, in percent */
 #define ENOUGH		95
@@ -738,17 +762,23 @@ struct forking {
 #define FORK_DELAY_MS	100
 #define NR_FORKS	100
 
-/* How often all of this process's memory was scanned, -1 if the kernel does not tell */
-static long scan_seq(void)
+/* What /proc/self/sched has for @name, -1 if the kernel does not tell */
+static long sched_value(const char *name)
 {
 	static char buf[16384];
 	char *line;
-	long seq;
+	long value;
 
 	if (file_read("/proc/self/sched", buf, sizeof(buf)))
 		return -1;
-	line = strstr(buf, "mm->numa_scan_seq");
-	return line && sscanf(line, "%*[^:]: %ld", &seq) == 1 ? seq : -1;
+	line = strstr(buf, name);
+	return line && sscanf(line, "%*[^:]: %ld", &value) == 1 ? value : -1;
+}
+
+/* How often all of this process's memory was scanned */
+static long scan_seq(void)
+{
+	return sched_value("mm->numa_scan_seq");
 }
 
 /* A child that ends at once, or a copy that first looks at its scan_seq(): its status */
@@ -866,6 +896,478 @@ TEST_F(forking, scans_apart)
 	if (scan_seq() < 0)
 		SKIP(return, "needs sched_debug");
 	in_child(_metadata, &self->env, scan_and_fork, &variant->forking);
+}
+
+/* How another thread has mmap_lock for writing: not, most of the time, as good as always */
+enum { FREE, OFTEN, ALWAYS };
+
+struct lock {
+	int how, node;
+	bool held;
+	const struct env *e;
+};
+
+static void *locker(void *arg)
+{
+	struct nodemask mask;
+	struct lock *l = arg;
+	char *p;
+
+	p = mmap(NULL, LOCKED_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	nodemask_clear(&mask);
+	nodemask_set(&mask, l->e->near);
+	/* with a policy that keeps the scanner off */
+	if (p == MAP_FAILED || sys_mbind(p, LOCKED_SIZE, MPOL_BIND, &mask, 0) ||
+	    madvise(p, LOCKED_SIZE, MADV_NOHUGEPAGE) ||
+	    madvise(p, LOCKED_SIZE, MADV_POPULATE_WRITE) ||
+	    numa_run_on(&l->e->nodes, l->node))
+		return NULL;
+	for (;;) {
+		if (mprotect(p, LOCKED_SIZE, PROT_READ) ||
+		    mprotect(p, LOCKED_SIZE, PROT_READ | PROT_WRITE))
+			return NULL;
+		__atomic_store_n(&l->held, true, __ATOMIC_RELEASE);
+		/* free for about a fifth of it */
+		if (l->how == OFTEN)
+			for (volatile size_t i = 0; i < LOCKED_SIZE / 512; i++)
+				;
+		cpu_relax();
+	}
+}
+
+/* How often all of @b was given hints in TURNS periods */
+static long passes(const struct buffer *b)
+{
+	long deadline = now_ms() + TURNS * TURN_MS;
+	struct events ev = events();
+
+	while (now_ms() < deadline)
+		buffer_touch(b);
+	ev = events_since(&ev);
+	return ev.updates / nr_pages(b);
+}
+
+static void scan_beside_lock(struct __test_metadata *_metadata, const struct env *e,
+			     const void *arg)
+{
+	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
+	struct lock lock = { .how = *(const int *)arg, .e = e };
+	struct numab_knobs knobs = fast;
+	long alone, beside;
+	pthread_t thread;
+	struct buffer b;
+
+	lock.node = numa_node_with_both(&e->nodes, e->near);
+	knobs.value[NUMAB_PERIOD_MIN] = TURN_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = TURN_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, SMALL_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, &stays);
+	ASSERT_EQ(0, numa_balancing_set(1));
+	alone = passes(&b);
+	EXPECT_LT(TURNS / 20, alone);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, &lock));
+	while (!__atomic_load_n(&lock.held, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	beside = passes(&b);
+	EXPECT_LE(alone, 2 * beside) {
+		TH_LOG("%ld passes alone, %ld beside the lock", alone, beside);
+	}
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+FIXTURE(contended)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(contended)
+{
+	env_get(_metadata, &self->env, 0);
+	NEED_BOTH_NODES(&self->env.nodes, 2);
+}
+
+FIXTURE_TEARDOWN_PARENT(contended)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A turn of the scan for which another thread has the address space locked is not lost, it
+ * comes at a later tick (task_numa_work()).
+ */
+TEST_F(contended, turns_are_not_lost)
+{
+	static const int how = OFTEN;
+
+	in_child(_metadata, &self->env, scan_beside_lock, &how);
+}
+
+/*
+ * With a lock for each VMA the scan does not need that of the address space
+ * (Documentation/mm/process_addrs.rst), whoever has it.
+ */
+TEST_F(contended, goes_on_beside_mmap_lock)
+{
+	static const int how = ALWAYS;
+
+	in_child(_metadata, &self->env, scan_beside_lock, &how);
+}
+
+static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const long nr = SPARSE_SIZE / SPARSE_STEP;
+	struct nodemask mask = NODEMASK(e->far);
+	struct numab_knobs knobs = fast;
+	long deadline, updates;
+	char *p;
+
+	(void)arg;
+	knobs.value[NUMAB_PERIOD_MIN] = SPARSE_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = SPARSE_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	p = mmap(NULL, SPARSE_SIZE, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	if (thp_size())
+		ASSERT_EQ(0, madvise(p, SPARSE_SIZE, MADV_NOHUGEPAGE));
+	ASSERT_EQ(0, sys_mbind(p, SPARSE_SIZE, MPOL_BIND, &mask, 0));
+	for (size_t off = 0; off < SPARSE_SIZE; off += SPARSE_STEP)
+		*(size_t *)(p + off) = off;
+	ASSERT_EQ(0, sys_mbind(p, SPARSE_SIZE, MPOL_DEFAULT, NULL, 0));
+	ASSERT_EQ(0, lru_drain_all(p));
+
+	updates = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	deadline = now_ms() + SPARSE_TURNS * SPARSE_MS;
+	while (vmstat("numa_pte_updates") - updates < nr && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(nr, vmstat("numa_pte_updates") - updates);
+	for (size_t off = 0; off < SPARSE_SIZE; off += SPARSE_STEP)
+		EXPECT_EQ(off, *(size_t *)(p + off));
+}
+
+FIXTURE(sparse)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(sparse)
+{
+	env_get(_metadata, &self->env, 0);
+}
+
+FIXTURE_TEARDOWN_PARENT(sparse)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A turn of the scan is charged for what it does: pages that are few and far between are no
+ * more than the same number side by side, for which one turn is enough.
+ */
+TEST_F(sparse, marked_in_one_pass)
+{
+	in_child(_metadata, &self->env, mark_sparse, NULL);
+}
+
+/* Inter-processor interrupts for TLB flushes of all CPUs, -1 where they are not counted */
+static long tlb_interrupts(void)
+{
+	long sum = 0, n;
+	char line[8192], *p, *end;
+	bool found = false;
+	FILE *f;
+
+	f = fopen("/proc/interrupts", "r");
+	if (!f)
+		return -1;
+	while (!found && fgets(line, sizeof(line), f)) {
+		p = line + strspn(line, " ");
+		found = !strncmp(p, "TLB:", 4);
+		for (p += 4; found; p = end) {
+			n = strtol(p, &end, 10);
+			if (end == p)
+				break;
+			sum += n;
+		}
+	}
+	fclose(f);
+	return found ? sum : -1;
+}
+
+struct spinner {
+	const struct env *e;
+	int node;
+	bool ready;
+};
+
+static void *spinner(void *arg)
+{
+	struct spinner *s = arg;
+
+	if (numa_run_on(&s->e->nodes, s->node))
+		return NULL;
+	__atomic_store_n(&s->ready, true, __ATOMIC_RELEASE);
+	for (;;)
+		cpu_relax();
+}
+
+static void mark_small(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const size_t len = SMALL_PAGES * page_size(), stride = 2 * len;
+	const long nr = NR_SMALL * SMALL_PAGES;
+	long deadline, updates, interrupts;
+	struct spinner s = { .e = e };
+	pthread_t thread;
+	char *p;
+
+	(void)arg;
+	p = mmap(NULL, NR_SMALL * stride, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	if (thp_size())
+		ASSERT_EQ(0, madvise(p, NR_SMALL * stride, MADV_NOHUGEPAGE));
+	for (int i = 0; i < NR_SMALL; i++) {
+		ASSERT_EQ(0, mprotect(p + i * stride, len, PROT_READ | PROT_WRITE));
+		for (size_t off = 0; off < len; off += page_size())
+			*(size_t *)(p + i * stride + off) = i;
+	}
+	ASSERT_EQ(0, lru_drain_all(p));
+	s.node = e->nodes.cpu[e->nodes.cpu[0] == e->near];
+	ASSERT_EQ(0, pthread_create(&thread, NULL, spinner, &s));
+	while (!__atomic_load_n(&s.ready, __ATOMIC_ACQUIRE))
+		cpu_relax();
+
+	updates = vmstat("numa_pte_updates");
+	interrupts = tlb_interrupts();
+	deadline = now_ms() + DEADLINE_MS;
+	ASSERT_EQ(0, numa_balancing_set(1));
+	while (vmstat("numa_pte_updates") - updates < nr && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	updates = vmstat("numa_pte_updates") - updates;
+	interrupts = tlb_interrupts() - interrupts;
+
+	/* one for each VMA would be NR_SMALL */
+	EXPECT_LE(nr, updates);
+	EXPECT_GE(NR_SMALL / 4, interrupts) {
+		TH_LOG("%ld interrupts for %ld hints in %d VMAs", interrupts, updates, NR_SMALL);
+	}
+	for (int i = 0; i < NR_SMALL; i++)
+		EXPECT_EQ(i, *(size_t *)(p + i * stride));
+}
+
+FIXTURE(small_vmas)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(small_vmas)
+{
+	env_get(_metadata, &self->env, 0);
+	if (self->env.nodes.nr_cpu < 2 && !_metadata->exit_code)
+		SKIP(return, "needs cpu_nodes=%d", 2);
+	if (tlb_interrupts() < 0)
+		SKIP(return, "needs tlb_interrupts");
+}
+
+FIXTURE_TEARDOWN_PARENT(small_vmas)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Hints in many VMAs are made known to other CPUs together, not VMA by VMA
+ * (numa_hint_end()).
+ */
+TEST_F(small_vmas, flushed_together)
+{
+	in_child(_metadata, &self->env, mark_small, NULL);
+}
+
+/* What is going to give a scan something to do again */
+enum { POLICY, MEMORY, PROTECTION, CPU };
+
+/* Passes that mark nothing, for IDLE_TIME_MS; their number */
+static long idle(void)
+{
+	long deadline = now_ms() + IDLE_TIME_MS, seq = scan_seq();
+
+	while (now_ms() < deadline)
+		cpu_relax();
+	return scan_seq() - seq;
+}
+
+static void scan_idle(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct memory stays = { 0, MPOL_BIND, FAR };
+	int near = e->near, what = *(const int *)arg;
+	struct numab_knobs knobs = fast;
+	struct buffer b = { 0 }, more;
+	long deadline, updates;
+
+	knobs.value[NUMAB_PERIOD_MIN] = IDLE_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = IDLE_MAX_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
+	buffer_place(_metadata, &b, what == CPU ? e->near : e->far);
+	if (what == POLICY)
+		policy_set(_metadata, e, &b, &stays);
+	if (what == MEMORY)
+		buffer_map(_metadata, &more, 0, 2 * BUFFER_SIZE);
+	ASSERT_EQ(0, numa_balancing_set(1));
+	EXPECT_GE(IDLE_PASSES, idle());
+
+	updates = vmstat("numa_pte_updates");
+	switch (what) {
+	case POLICY:
+		ASSERT_EQ(0, sys_mbind(b.addr, b.len, MPOL_DEFAULT, NULL, 0));
+		break;
+	case MEMORY:
+		buffer_place(_metadata, &more, e->far);
+		b = more;
+		break;
+	case PROTECTION:
+		ASSERT_EQ(0, mprotect(b.addr, b.len, PROT_READ));
+		break;
+	case CPU:
+		near = numa_node_with_both(&e->nodes, near);
+		ASSERT_EQ(0, numa_run_on(&e->nodes, near));
+		break;
+	}
+	deadline = now_ms() + WAKE_MS;
+	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - updates);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+/* A process with nothing to scan, until it has something */
+FIXTURE(idle)
+{
+	struct env env;
+};
+
+FIXTURE_VARIANT(idle)
+{
+	int what;
+};
+
+FIXTURE_VARIANT_ADD(idle, policy) { .what = POLICY };
+FIXTURE_VARIANT_ADD(idle, memory) { .what = MEMORY };
+FIXTURE_VARIANT_ADD(idle, protection) { .what = PROTECTION };
+FIXTURE_VARIANT_ADD(idle, cpu) { .what = CPU };
+
+FIXTURE_SETUP(idle)
+{
+	env_get(_metadata, &self->env, 0);
+	if (variant->what == CPU)
+		NEED_BOTH_NODES(&self->env.nodes, 2);
+	if (scan_seq() < 0)
+		SKIP(return, "needs sched_debug");
+}
+
+FIXTURE_TEARDOWN_PARENT(idle)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Passes that mark nothing become fewer and fewer (scan_interval()), and the first change
+ * that may give them something to do brings them back at once (numa_scan_wake()).
+ */
+TEST_F(idle, backs_off_and_comes_back)
+{
+	in_child(_metadata, &self->env, scan_idle, &variant->what);
+}
+
+struct seen {
+	long turns, pages, flushes, updates;
+};
+
+static struct seen seen(void)
+{
+	struct seen s = {
+		.turns		= vmstat("numa_scan_turns"),
+		.pages		= vmstat("numa_scan_pages"),
+		.flushes	= vmstat("numa_scan_flushes"),
+		.updates	= vmstat("numa_pte_updates"),
+	};
+
+	return s;
+}
+
+static void look_at_counters(struct __test_metadata *_metadata, const struct env *e,
+			     const void *arg)
+{
+	long deadline = now_ms() + DEADLINE_MS, cost;
+	struct seen before, after;
+	struct buffer b;
+
+	(void)arg;
+	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	before = seen();
+	ASSERT_LE(0, before.turns);
+	ASSERT_LE(0, before.pages);
+	ASSERT_LE(0, before.flushes);
+	EXPECT_EQ(0, sched_value("numa_scan_cost"));
+	EXPECT_EQ(0, sched_value("mm->numa_scan_idle"));
+
+	/* Not touched: marked once, looked at again by the passes that follow */
+	ASSERT_EQ(0, numa_balancing_set(1));
+	while (sched_value("mm->numa_scan_idle") < ROUNDS && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	after = seen();
+	EXPECT_LE(ROUNDS, sched_value("mm->numa_scan_idle"));
+	EXPECT_LE(ROUNDS + 1, after.turns - before.turns);
+	EXPECT_LE(nr_pages(&b), after.updates - before.updates);
+	EXPECT_LE((ROUNDS + 1) * nr_pages(&b), after.pages - before.pages);
+	/* once or more, and not page by page */
+	EXPECT_LE(1, after.flushes - before.flushes);
+	EXPECT_GE(nr_pages(&b) / 8, after.flushes - before.flushes);
+
+	/* A turn takes some of its task's time, and less than all of it */
+	cost = sched_value("numa_scan_cost");
+	EXPECT_LT(0, cost);
+	EXPECT_GT(DEADLINE_MS * 1000000L, cost);
+
+	/* And nothing is counted where nothing is done */
+	before = seen();
+	for (deadline = now_ms() + 20 * SCAN_MS; now_ms() < deadline;)
+		cpu_relax();
+	after = seen();
+	EXPECT_EQ(before.turns, after.turns);
+	EXPECT_EQ(before.pages, after.pages);
+	EXPECT_EQ(before.flushes, after.flushes);
+	EXPECT_EQ(cost, sched_value("numa_scan_cost"));
+}
+
+FIXTURE(seen)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(seen)
+{
+	env_get(_metadata, &self->env, 0);
+	if (scan_seq() < 0)
+		SKIP(return, "needs sched_debug");
+}
+
+FIXTURE_TEARDOWN_PARENT(seen)
+{
+	env_restore(&self->env);
+}
+
+/* What Documentation/scheduler/sched-debug.rst says about the counters of the scan */
+TEST_F(seen, in_vmstat_and_sched)
+{
+	in_child(_metadata, &self->env, look_at_counters, NULL);
 }
 
 static void write_once(struct __test_metadata *_metadata, const struct env *e, const void *arg)
