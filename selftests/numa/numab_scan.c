@@ -33,7 +33,7 @@
 #define ROUNDS		3
 
 /* For a scan beside others: periods to wait, and what another thread locks meanwhile */
-#define TURNS		100
+#define TURNS		80
 #define TURN_MS		40
 #define LOCKED_SIZE	(4UL << 20)
 #define SMALL_SIZE	(128UL << 10)

@@ -8,7 +8,7 @@
  * Nothing is said about where memory is in the end. But no byte of it may be lost, no call
  * may fail, and the kernel must not complain; that is worth most with lockdep and KASAN.
  *
- * In the environment: NUMA_STRESS_SECONDS=1800, how long (5 without).
+ * In the environment: NUMA_STRESS_SECONDS=1800, how long (3 without).
  */
 #include <pthread.h>
 #include <sched.h>
@@ -25,7 +25,7 @@
 #error no migrate_pages()
 #endif
 
-#define SECONDS		5
+#define SECONDS		3
 #define NR_PROCESSES	2
 #define NR_THREADS	2	/* of each process */
 #define NR_SLOTS	6	/* of each thread */
