@@ -25,10 +25,6 @@
 #include "kselftest_harness.h"
 #include "numa_util.h"
 
-#ifndef MADV_DONTNEED_LOCKED
-#define MADV_DONTNEED_LOCKED	24
-#endif
-
 #define BUFFER_SIZE	(2UL << 20)	/* or two huge pages */
 #define CONTROL_SIZE	(1UL << 20)
 #define DEADLINE_MS	10000	/* of the slowest machine; usual is 0.1 s */
@@ -42,6 +38,10 @@
 #define TURN_SIZE	(1UL << 20)
 #define LARGE_SIZE	(16 * TURN_SIZE)
 #define LOCKED_SIZE	(16UL << 20)
+
+/* For one who maps while that much is marked in one turn, and how long it may take him */
+#define LATENCY_SIZE	(64UL << 20)
+#define LATENCY_MS	20
 
 /* A page here and there */
 #define SPARSE_SIZE	(1UL << 30)
@@ -907,23 +907,18 @@ TEST_F(forking, scans_apart)
 	in_child(_metadata, &self->env, scan_and_fork, &variant->forking);
 }
 
-/* How another thread has mmap_lock for writing: about every other tick, or as good as always */
-enum { OFTEN, ALWAYS };
-
-struct lock {
-	int how, node;
-	bool held, failed;
+struct neighbour {
 	const struct env *e;
+	int node;
+	bool ready, failed;
+	long worst_ns;
 };
 
-/*
- * mprotect() has mmap_lock for as long as it takes to change the page tables; and if it makes
- * locked private memory writable, to put in all the pages.
- */
+/* Has mmap_lock for writing most of the time */
 static void *locker(void *arg)
 {
-	struct lock *l = arg;
-	struct nodemask mask = NODEMASK(l->e->near);
+	struct neighbour *n = arg;
+	struct nodemask mask = NODEMASK(n->e->near);
 	bool ok;
 	char *p;
 
@@ -932,18 +927,52 @@ static void *locker(void *arg)
 	ok = p != MAP_FAILED && !sys_mbind(p, LOCKED_SIZE, MPOL_BIND, &mask, 0) &&
 	     !madvise(p, LOCKED_SIZE, MADV_NOHUGEPAGE) &&
 	     !madvise(p, LOCKED_SIZE, MADV_POPULATE_WRITE) &&
-	     !numa_run_on(&l->e->nodes, l->node) &&
-	     (l->how == OFTEN || !mlock(p, LOCKED_SIZE));
-	while (ok) {
-		__atomic_store_n(&l->held, true, __ATOMIC_RELEASE);
+	     !numa_run_on(&n->e->nodes, n->node);
+	for (int i = 1; ok; i++) {
+		__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
 		ok = !mprotect(p, LOCKED_SIZE, PROT_READ) &&
-		     (l->how == OFTEN || !madvise(p, LOCKED_SIZE, MADV_DONTNEED_LOCKED)) &&
 		     !mprotect(p, LOCKED_SIZE, PROT_READ | PROT_WRITE);
-		if (l->how == OFTEN)
+		/* where CPUs take turns it is free when another gets his: not too often */
+		if (i % 4 == 0)
 			cpu_relax();
 	}
-	__atomic_store_n(&l->failed, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
 	return NULL;
+}
+
+/* Needs mmap_lock for writing now and then, and takes the time that it takes */
+static void *mapper(void *arg)
+{
+	struct neighbour *n = arg;
+	bool ok = !numa_run_on(&n->e->nodes, n->node);
+
+	while (ok) {
+		long start = now_ns(), ns;
+		char *p = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		ok = p != MAP_FAILED && !munmap(p, page_size());
+		ns = now_ns() - start;
+		if (ns > __atomic_load_n(&n->worst_ns, __ATOMIC_RELAXED))
+			__atomic_store_n(&n->worst_ns, ns, __ATOMIC_RELAXED);
+		__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
+		usleep(100);
+	}
+	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Start a thread with @fn on another node, and wait until it is at it */
+static void neighbour_start(struct __test_metadata *_metadata, const struct env *e,
+			    struct neighbour *n, void *(*fn)(void *))
+{
+	pthread_t thread;
+
+	n->e = e;
+	n->node = numa_node_with_both(&e->nodes, e->near);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fn, n));
+	while (!__atomic_load_n(&n->ready, __ATOMIC_ACQUIRE) &&
+	       !__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
+		cpu_relax();
 }
 
 /* How many turns have given hints to @b in the time for TURNS */
@@ -968,13 +997,12 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 			     const void *arg)
 {
 	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
-	struct lock lock = { .how = *(const int *)arg, .e = e };
 	struct numab_knobs knobs = fast;
+	struct neighbour n = { 0 };
 	long alone, beside;
-	pthread_t thread;
 	struct buffer b;
 
-	lock.node = numa_node_with_both(&e->nodes, e->near);
+	(void)arg;
 	/* task_scan_min() divides the minimum by what the process has, in scan sizes */
 	knobs.value[NUMAB_PERIOD_MIN] = TURN_MS * (LARGE_SIZE / TURN_SIZE + 1);
 	knobs.value[NUMAB_PERIOD_MAX] = TURN_MS;
@@ -987,18 +1015,50 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	alone = turns(&b);
 	/* the others are for the VMAs that it does not use, one by one */
 	EXPECT_LT(TURNS / 8, alone);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, &lock));
-	while (!__atomic_load_n(&lock.held, __ATOMIC_ACQUIRE) &&
-	       !__atomic_load_n(&lock.failed, __ATOMIC_ACQUIRE))
-		cpu_relax();
+	neighbour_start(_metadata, e, &n, locker);
 	beside = turns(&b);
-	ASSERT_FALSE(__atomic_load_n(&lock.failed, __ATOMIC_ACQUIRE));
-	EXPECT_LE(alone, 2 * beside) {
+	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
+	EXPECT_LE(4 * alone, 5 * beside) {
 		TH_LOG("%ld turns alone, %ld beside the lock", alone, beside);
 	}
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
+static void scan_beside_mapper(struct __test_metadata *_metadata, const struct env *e,
+			       const void *arg)
+{
+	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
+	long deadline = now_ms() + DEADLINE_MS, updates, worst;
+	struct numab_knobs knobs = fast;
+	struct neighbour n = { 0 };
+	struct buffer b;
+
+	(void)arg;
+	knobs.value[NUMAB_SCAN_SIZE] = LATENCY_SIZE >> 20;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, LATENCY_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, &stays);
+	neighbour_start(_metadata, e, &n, mapper);
+	__atomic_store_n(&n.worst_ns, 0, __ATOMIC_RELAXED);
+
+	updates = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - updates);
+	/* who has waited says so when he goes on */
+	usleep(2 * LATENCY_MS * 1000);
+	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
+	worst = __atomic_load_n(&n.worst_ns, __ATOMIC_RELAXED);
+	EXPECT_GT(LATENCY_MS * 1000000L, worst) {
+		TH_LOG("%ld us at worst", worst / 1000);
+	}
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+/* Another thread has mmap_lock, or wants it */
 FIXTURE(contended)
 {
 	struct env env;
@@ -1021,20 +1081,16 @@ FIXTURE_TEARDOWN_PARENT(contended)
  */
 TEST_F(contended, turns_are_not_lost)
 {
-	static const int how = OFTEN;
-
-	in_child(_metadata, &self->env, scan_beside_lock, &how);
+	in_child(_metadata, &self->env, scan_beside_lock, NULL);
 }
 
 /*
- * With a lock for each VMA the scan does not need that of the address space
- * (Documentation/mm/process_addrs.rst), whoever has it.
+ * The scan does not keep others from mapping memory, however much it has to do
+ * (Documentation/mm/process_addrs.rst).
  */
-TEST_F(contended, goes_on_beside_mmap_lock)
+TEST_F(contended, nobody_waits)
 {
-	static const int how = ALWAYS;
-
-	in_child(_metadata, &self->env, scan_beside_lock, &how);
+	in_child(_metadata, &self->env, scan_beside_mapper, NULL);
 }
 
 static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, const void *arg)
