@@ -42,6 +42,7 @@
 /* For one who maps while that much is marked in one turn, and how long it may take him */
 #define LATENCY_SIZE	(64UL << 20)
 #define LATENCY_MS	20
+#define LATENCY_PERIOD_MS 400
 
 /* A page here and there */
 #define SPARSE_SIZE	(1UL << 30)
@@ -1034,6 +1035,10 @@ static void scan_beside_mapper(struct __test_metadata *_metadata, const struct e
 	struct buffer b;
 
 	(void)arg;
+	/* not so soon that the new thread has a turn of its own */
+	knobs.value[NUMAB_SCAN_DELAY] = LATENCY_PERIOD_MS;
+	knobs.value[NUMAB_PERIOD_MIN] = LATENCY_PERIOD_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = LATENCY_PERIOD_MS;
 	knobs.value[NUMAB_SCAN_SIZE] = LATENCY_SIZE >> 20;
 	ASSERT_EQ(0, numab_knobs_set(&knobs));
 	buffer_map(_metadata, &b, 0, LATENCY_SIZE);
