@@ -637,17 +637,12 @@ void numab_knobs_restore(const struct numab_knobs *k)
 		umount("/sys/kernel/debug");
 }
 
-long now_ns(void)
+long now_ms(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000L + ts.tv_nsec;
-}
-
-long now_ms(void)
-{
-	return now_ns() / 1000000;
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 #define PRINTK		"/proc/sys/kernel/printk"

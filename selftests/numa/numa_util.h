@@ -247,9 +247,8 @@ int numab_knobs_get(struct numab_knobs *k);
 int numab_knobs_set(const struct numab_knobs *k);
 void numab_knobs_restore(const struct numab_knobs *k);
 
-/* CLOCK_MONOTONIC in milliseconds, for deadlines, and in nanoseconds */
+/* CLOCK_MONOTONIC in milliseconds, for deadlines */
 long now_ms(void);
-long now_ns(void);
 
 /* For every busy loop: a guest whose CPUs take turns stalls the others without */
 static inline void cpu_relax(void)

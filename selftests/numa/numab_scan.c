@@ -39,11 +39,6 @@
 #define LARGE_SIZE	(16 * TURN_SIZE)
 #define LOCKED_SIZE	(16UL << 20)
 
-/* For one who maps while that much is marked in one turn, and how long it may take him */
-#define LATENCY_SIZE	(64UL << 20)
-#define LATENCY_MS	20
-#define LATENCY_PERIOD_MS 400
-
 /* A page here and there */
 #define SPARSE_SIZE	(1UL << 30)
 #define SPARSE_STEP	(8UL << 20)
@@ -912,7 +907,6 @@ struct neighbour {
 	const struct env *e;
 	int node;
 	bool ready, failed;
-	long worst_ns;
 };
 
 /* Has mmap_lock for writing most of the time */
@@ -941,36 +935,15 @@ static void *locker(void *arg)
 	return NULL;
 }
 
-/* Needs mmap_lock for writing now and then, and takes the time that it takes */
-static void *mapper(void *arg)
-{
-	struct neighbour *n = arg;
-	bool ok = !numa_run_on(&n->e->nodes, n->node);
-
-	while (ok) {
-		long start = now_ns(), ns;
-		char *p = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-		ok = p != MAP_FAILED && !munmap(p, page_size());
-		ns = now_ns() - start;
-		if (ns > __atomic_load_n(&n->worst_ns, __ATOMIC_RELAXED))
-			__atomic_store_n(&n->worst_ns, ns, __ATOMIC_RELAXED);
-		__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
-		usleep(100);
-	}
-	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-/* Start a thread with @fn on another node, and wait until it is at it */
+/* Start such a thread on another node, and wait until it is at it */
 static void neighbour_start(struct __test_metadata *_metadata, const struct env *e,
-			    struct neighbour *n, void *(*fn)(void *))
+			    struct neighbour *n)
 {
 	pthread_t thread;
 
 	n->e = e;
 	n->node = numa_node_with_both(&e->nodes, e->near);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, fn, n));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, n));
 	while (!__atomic_load_n(&n->ready, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
 		cpu_relax();
@@ -1016,7 +989,7 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	alone = turns(&b);
 	/* the others are for the VMAs that it does not use, one by one */
 	EXPECT_LT(TURNS / 8, alone);
-	neighbour_start(_metadata, e, &n, locker);
+	neighbour_start(_metadata, e, &n);
 	beside = turns(&b);
 	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
 	EXPECT_LE(4 * alone, 5 * beside) {
@@ -1025,45 +998,7 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
-static void scan_beside_mapper(struct __test_metadata *_metadata, const struct env *e,
-			       const void *arg)
-{
-	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
-	long deadline = now_ms() + DEADLINE_MS, updates, worst;
-	struct numab_knobs knobs = fast;
-	struct neighbour n = { 0 };
-	struct buffer b;
-
-	(void)arg;
-	/* not so soon that the new thread has a turn of its own */
-	knobs.value[NUMAB_SCAN_DELAY] = LATENCY_PERIOD_MS;
-	knobs.value[NUMAB_PERIOD_MIN] = LATENCY_PERIOD_MS;
-	knobs.value[NUMAB_PERIOD_MAX] = LATENCY_PERIOD_MS;
-	knobs.value[NUMAB_SCAN_SIZE] = LATENCY_SIZE >> 20;
-	ASSERT_EQ(0, numab_knobs_set(&knobs));
-	buffer_map(_metadata, &b, 0, LATENCY_SIZE);
-	buffer_place(_metadata, &b, e->far);
-	policy_set(_metadata, e, &b, &stays);
-	neighbour_start(_metadata, e, &n, mapper);
-	__atomic_store_n(&n.worst_ns, 0, __ATOMIC_RELAXED);
-
-	updates = vmstat("numa_pte_updates");
-	ASSERT_EQ(0, numa_balancing_set(1));
-	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
-		cpu_relax();
-	ASSERT_EQ(0, numa_balancing_set(0));
-	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - updates);
-	/* who has waited says so when he goes on */
-	usleep(2 * LATENCY_MS * 1000);
-	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
-	worst = __atomic_load_n(&n.worst_ns, __ATOMIC_RELAXED);
-	EXPECT_GT(LATENCY_MS * 1000000L, worst) {
-		TH_LOG("%ld us at worst", worst / 1000);
-	}
-	EXPECT_TRUE(buffer_intact(&b));
-}
-
-/* Another thread has mmap_lock, or wants it */
+/* Another thread has mmap_lock */
 FIXTURE(contended)
 {
 	struct env env;
@@ -1087,15 +1022,6 @@ FIXTURE_TEARDOWN_PARENT(contended)
 TEST_F(contended, turns_are_not_lost)
 {
 	in_child(_metadata, &self->env, scan_beside_lock, NULL);
-}
-
-/*
- * The scan does not keep others from mapping memory, however much it has to do
- * (Documentation/mm/process_addrs.rst).
- */
-TEST_F(contended, nobody_waits)
-{
-	in_child(_metadata, &self->env, scan_beside_mapper, NULL);
 }
 
 static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, const void *arg)
