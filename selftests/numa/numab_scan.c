@@ -1176,8 +1176,8 @@ FIXTURE(small_vmas)
 FIXTURE_SETUP(small_vmas)
 {
 	env_get(_metadata, &self->env, 0);
-	if (self->env.nodes.nr_cpu < 2 && !_metadata->exit_code)
-		SKIP(return, "needs cpu_nodes=%d", 2);
+	if (self->env.nodes.nr_cpu < 3 && !_metadata->exit_code)
+		SKIP(return, "needs cpu_nodes=%d", 3);
 	if (tlb_interrupts() < 0)
 		SKIP(return, "needs tlb_interrupts");
 }
