@@ -18,7 +18,6 @@
  */
 #include <pthread.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -44,10 +43,6 @@
 #define SPARSE_STEP	(8UL << 20)
 #define SPARSE_MS	100	/* from turn to turn */
 #define SPARSE_TURNS	8
-
-/* Many small VMAs, with as much in between */
-#define NR_SMALL	200
-#define SMALL_PAGES	4
 
 /*
  * A scan that finds nothing: from turn to turn at first, for how long, and how many passes
@@ -1080,120 +1075,6 @@ FIXTURE_TEARDOWN_PARENT(sparse)
 TEST_F(sparse, marked_in_one_pass)
 {
 	in_child(_metadata, &self->env, mark_sparse, NULL);
-}
-
-/* Inter-processor interrupts for TLB flushes of all CPUs, -1 where they are not counted */
-static long tlb_interrupts(void)
-{
-	long sum = 0, n;
-	char line[8192], *p, *end;
-	bool found = false;
-	FILE *f;
-
-	f = fopen("/proc/interrupts", "r");
-	if (!f)
-		return -1;
-	while (!found && fgets(line, sizeof(line), f)) {
-		p = line + strspn(line, " ");
-		found = !strncmp(p, "TLB:", 4);
-		for (p += 4; found; p = end) {
-			n = strtol(p, &end, 10);
-			if (end == p)
-				break;
-			sum += n;
-		}
-	}
-	fclose(f);
-	return found ? sum : -1;
-}
-
-struct spinner {
-	const struct env *e;
-	int node;
-	bool ready;
-};
-
-static void *spinner(void *arg)
-{
-	struct spinner *s = arg;
-
-	if (numa_run_on(&s->e->nodes, s->node))
-		return NULL;
-	__atomic_store_n(&s->ready, true, __ATOMIC_RELEASE);
-	for (;;)
-		cpu_relax();
-}
-
-static void mark_small(struct __test_metadata *_metadata, const struct env *e, const void *arg)
-{
-	const size_t len = SMALL_PAGES * page_size(), stride = 2 * len;
-	const long nr = NR_SMALL * SMALL_PAGES;
-	long deadline, updates, interrupts;
-	struct spinner s = { .e = e };
-	pthread_t thread;
-	char *p;
-
-	(void)arg;
-	p = mmap(NULL, NR_SMALL * stride, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, p);
-	if (thp_size())
-		ASSERT_EQ(0, madvise(p, NR_SMALL * stride, MADV_NOHUGEPAGE));
-	for (int i = 0; i < NR_SMALL; i++) {
-		ASSERT_EQ(0, mprotect(p + i * stride, len, PROT_READ | PROT_WRITE));
-		for (size_t off = 0; off < len; off += page_size())
-			*(size_t *)(p + i * stride + off) = i;
-	}
-	ASSERT_EQ(0, lru_drain_all(p));
-	s.node = e->nodes.cpu[e->nodes.cpu[0] == e->near];
-	ASSERT_EQ(0, pthread_create(&thread, NULL, spinner, &s));
-	while (!__atomic_load_n(&s.ready, __ATOMIC_ACQUIRE))
-		cpu_relax();
-
-	updates = vmstat("numa_pte_updates");
-	interrupts = tlb_interrupts();
-	deadline = now_ms() + DEADLINE_MS;
-	ASSERT_EQ(0, numa_balancing_set(1));
-	while (vmstat("numa_pte_updates") - updates < nr && now_ms() < deadline)
-		cpu_relax();
-	ASSERT_EQ(0, numa_balancing_set(0));
-	updates = vmstat("numa_pte_updates") - updates;
-	interrupts = tlb_interrupts() - interrupts;
-
-	/* one for each VMA would be NR_SMALL */
-	EXPECT_LE(nr, updates);
-	EXPECT_GE(NR_SMALL / 4, interrupts) {
-		TH_LOG("%ld interrupts for %ld hints in %d VMAs", interrupts, updates, NR_SMALL);
-	}
-	for (int i = 0; i < NR_SMALL; i++)
-		EXPECT_EQ(i, *(size_t *)(p + i * stride));
-}
-
-FIXTURE(small_vmas)
-{
-	struct env env;
-};
-
-FIXTURE_SETUP(small_vmas)
-{
-	env_get(_metadata, &self->env, 0);
-	if (self->env.nodes.nr_cpu < 3 && !_metadata->exit_code)
-		SKIP(return, "needs cpu_nodes=%d", 3);
-	if (tlb_interrupts() < 0)
-		SKIP(return, "needs tlb_interrupts");
-}
-
-FIXTURE_TEARDOWN_PARENT(small_vmas)
-{
-	env_restore(&self->env);
-}
-
-/*
- * Hints in many VMAs are made known to other CPUs together, not VMA by VMA
- * (numa_hint_end()).
- */
-TEST_F(small_vmas, flushed_together)
-{
-	in_child(_metadata, &self->env, mark_small, NULL);
 }
 
 /* What is going to give a scan something to do again */
