@@ -31,6 +31,7 @@
 #define NR_SLOTS	6	/* of each thread */
 #define SMALL_PAGES	24
 #define SCAN_MS		4
+#define LEAST_FREE_MB	192	/* more than all processes have */
 #define CPUSET_MS	50
 #define EXEC_ENV	"NUMA_STRESS_EXEC"
 #define KSM_RUN		"/sys/kernel/mm/ksm/run"
@@ -327,6 +328,27 @@ static void process(const struct numa_nodes *nodes, const struct cpuset *cs, lon
 	_exit(0);
 }
 
+/* Free memory of the node that has least, in MB; what does not fit would be logged */
+static long least_free_mb(const struct numa_nodes *nodes)
+{
+	static char buf[8192];
+	long least = -1, kb;
+	char path[96], *p;
+
+	for (int i = 0; i < nodes->nr_mem; i++) {
+		snprintf(path, sizeof(path), "/sys/devices/system/node/node%d/meminfo",
+			 nodes->mem[i]);
+		if (file_read(path, buf, sizeof(buf)))
+			return -1;
+		p = strstr(buf, "MemFree:");
+		if (!p || sscanf(p, "MemFree: %ld", &kb) != 1)
+			return -1;
+		if (least < 0 || kb / 1024 < least)
+			least = kb / 1024;
+	}
+	return least;
+}
+
 FIXTURE(stress)
 {
 	struct numa_nodes nodes;
@@ -350,6 +372,8 @@ FIXTURE_SETUP(stress)
 	NEED_BALANCING();
 	ASSERT_EQ(0, numa_nodes_get(&self->nodes));
 	NEED_MEMORY_NODES(&self->nodes, 2);
+	if (least_free_mb(&self->nodes) < LEAST_FREE_MB)
+		SKIP(return, "needs free_mb_of_each_node=%d", LEAST_FREE_MB);
 	self->mode = numa_balancing_get();
 	self->thp = -1;
 	if (file_read_long(KSM_RUN, &self->ksm))
