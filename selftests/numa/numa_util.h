@@ -242,6 +242,20 @@ struct numab_knobs {
 	bool mounted;
 };
 
+/*
+ * A turn of the scan every @ms of CPU time. 8 MB is all in one go for a test, and
+ * task_scan_min() has a floor of 1000 / (2560 / size) ms.
+ */
+#define NUMAB_KNOBS_FAST(ms) {			\
+	.value = {				\
+		[NUMAB_SCAN_DELAY]	= (ms),	\
+		[NUMAB_PERIOD_MIN]	= (ms),	\
+		[NUMAB_PERIOD_MAX]	= (ms),	\
+		[NUMAB_SCAN_SIZE]	= 8,	\
+		[NUMAB_HOT_THRESHOLD]	= 1000,	\
+	},					\
+}
+
 const char *numab_knob_path(int knob);
 int numab_knobs_get(struct numab_knobs *k);
 int numab_knobs_set(const struct numab_knobs *k);

@@ -19,7 +19,9 @@
 #include <pthread.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include "kselftest_harness.h"
 #include "numa_util.h"
@@ -58,16 +60,12 @@
 /* Share of a buffer that has to be where it belongs, in percent */
 #define ENOUGH		95
 
-static const struct numab_knobs fast = {
-	.value = {
-		[NUMAB_SCAN_DELAY]	= SCAN_MS,
-		[NUMAB_PERIOD_MIN]	= SCAN_MS,
-		[NUMAB_PERIOD_MAX]	= SCAN_MS,
-		/* All in one go; task_scan_min() has a floor of 1000 / (2560 / size) ms */
-		[NUMAB_SCAN_SIZE]	= 8,
-		[NUMAB_HOT_THRESHOLD]	= 1000,
-	},
-};
+/* A turn of the scan has ended; in an instance of our own */
+#define TRACEFS		"/sys/kernel/tracing/"
+#define TRACE_DIR	TRACEFS "instances/numab_scan/"
+#define SCAN_END	"sched_numa_scan_end"
+
+static const struct numab_knobs fast = NUMAB_KNOBS_FAST(SCAN_MS);
 
 /* Kinds of memory, besides private anonymous */
 enum {
@@ -1243,9 +1241,89 @@ static void look_at_counters(struct __test_metadata *_metadata, const struct env
 	EXPECT_EQ(cost, sched_value("numa_scan_cost"));
 }
 
+/* What the kernel says of the turns of this process */
+struct told {
+	long turns, looked, marked, flushes, cost;
+	int pass, work, other;		/* why they ended */
+};
+
+static int told(struct told *sum)
+{
+	FILE *f = fopen(TRACE_DIR "trace", "r");
+	char line[512], why[16], *p;
+	struct told turn;
+	int tgid;
+
+	memset(sum, 0, sizeof(*sum));
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		p = strstr(line, SCAN_END ": ");
+		if (!p || sscanf(p, SCAN_END ": pid=%*d tgid=%d end=%*x vmas=%*u looked=%ld "
+				 "marked=%ld flushes=%ld cost=%ld why=%15s", &tgid, &turn.looked,
+				 &turn.marked, &turn.flushes, &turn.cost, why) != 6 ||
+		    tgid != getpid())
+			continue;
+		sum->turns++;
+		sum->looked += turn.looked;
+		sum->marked += turn.marked;
+		sum->flushes += turn.flushes;
+		sum->cost += turn.cost;
+		if (!strcmp(why, "pass"))
+			sum->pass++;
+		else if (!strcmp(why, "work"))
+			sum->work++;
+		else
+			sum->other++;
+	}
+	return fclose(f);
+}
+
+static void look_at_trace(struct __test_metadata *_metadata, const struct env *e,
+			  const void *arg)
+{
+	long deadline = now_ms() + DEADLINE_MS;
+	struct numab_knobs knobs = fast;
+	struct seen before, after;
+	struct told sum;
+	struct buffer b;
+
+	(void)arg;
+	buffer_map(_metadata, &b, 0, 3 * BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	knobs.value[NUMAB_SCAN_SIZE] = 1;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	ASSERT_EQ(0, file_write_long(TRACE_DIR "events/sched/" SCAN_END "/enable", 1));
+	before = seen();
+	ASSERT_EQ(0, numa_balancing_set(1));
+	while (sched_value("mm->numa_scan_idle") < 1 && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	after = seen();
+	ASSERT_EQ(0, file_write_long(TRACE_DIR "events/sched/" SCAN_END "/enable", 0));
+	ASSERT_EQ(0, told(&sum));
+
+	/* A turn may mark 1 MB, and the rest of a page table; there is more than one to do */
+	EXPECT_LE(2, sum.work);
+	/* The pass that marks, and the one that finds nothing */
+	EXPECT_LE(2, sum.pass);
+	EXPECT_GE(DEADLINE_MS / SCAN_MS, sum.turns);
+	EXPECT_LE(nr_pages(&b), sum.marked);
+	EXPECT_LE(sum.marked, sum.looked);
+	EXPECT_LE(1, sum.flushes);
+
+	/* The counters are of the whole machine, but for the cost */
+	EXPECT_GE(after.turns - before.turns, sum.turns);
+	EXPECT_GE(after.pages - before.pages, sum.looked);
+	EXPECT_GE(after.updates - before.updates, sum.marked);
+	EXPECT_GE(after.flushes - before.flushes, sum.flushes);
+	EXPECT_EQ(sched_value("numa_scan_cost"), sum.cost);
+}
+
 FIXTURE(seen)
 {
 	struct env env;
+	bool tracefs;		/* mounted by this test */
 };
 
 FIXTURE_SETUP(seen)
@@ -1257,6 +1335,9 @@ FIXTURE_SETUP(seen)
 
 FIXTURE_TEARDOWN_PARENT(seen)
 {
+	rmdir(TRACE_DIR);
+	if (self->tracefs)
+		umount(TRACEFS);
 	env_restore(&self->env);
 }
 
@@ -1264,6 +1345,16 @@ FIXTURE_TEARDOWN_PARENT(seen)
 TEST_F(seen, in_vmstat_and_sched)
 {
 	in_child(_metadata, &self->env, look_at_counters, NULL);
+}
+
+/* What it says about the trace event, with a trace of its own */
+TEST_F(seen, in_the_trace)
+{
+	self->tracefs = access(TRACEFS "trace", F_OK) &&
+			!mount("tracefs", TRACEFS, "tracefs", 0, NULL);
+	if (mkdir(TRACE_DIR, 0700))
+		SKIP(return, "needs tracefs");
+	in_child(_metadata, &self->env, look_at_trace, NULL);
 }
 
 static void write_once(struct __test_metadata *_metadata, const struct env *e, const void *arg)

@@ -368,12 +368,16 @@ FIXTURE_VARIANT_ADD(stress, cpuset) { .cpuset = true };
 
 FIXTURE_SETUP(stress)
 {
+	long free_mb;
+
 	NEED_ROOT();
 	NEED_BALANCING();
 	ASSERT_EQ(0, numa_nodes_get(&self->nodes));
 	NEED_MEMORY_NODES(&self->nodes, 2);
-	if (least_free_mb(&self->nodes) < LEAST_FREE_MB)
-		SKIP(return, "needs free_mb_of_each_node=%d", LEAST_FREE_MB);
+	free_mb = least_free_mb(&self->nodes);
+	ASSERT_LE(0, free_mb);
+	if (free_mb < LEAST_FREE_MB)
+		SKIP(return, "needs node_mb=%d", LEAST_FREE_MB);
 	self->mode = numa_balancing_get();
 	self->thp = -1;
 	if (file_read_long(KSM_RUN, &self->ksm))
@@ -403,15 +407,7 @@ TEST_F_TIMEOUT(stress, nothing_is_lost, 7200)
 {
 	const char *seconds = getenv("NUMA_STRESS_SECONDS");
 	long deadline = now_ms() + (seconds ? atol(seconds) : SECONDS) * 1000;
-	const struct numab_knobs fast = {
-		.value = {
-			[NUMAB_SCAN_DELAY]	= SCAN_MS,
-			[NUMAB_PERIOD_MIN]	= SCAN_MS,
-			[NUMAB_PERIOD_MAX]	= SCAN_MS,
-			[NUMAB_SCAN_SIZE]	= 8,
-			[NUMAB_HOT_THRESHOLD]	= 1000,
-		},
-	};
+	const struct numab_knobs fast = NUMAB_KNOBS_FAST(SCAN_MS);
 	struct nodemask all = nodemask_of(self->nodes.nr_mem, self->nodes.mem);
 	pid_t pid[NR_PROCESSES];
 	int status;
