@@ -58,11 +58,11 @@
 #define WAKE_MS		1000
 
 /*
- * Beside a thread that sleeps, mostly: if its period counts for all there is no pass at all
- * in QUIET_MS.
+ * Beside a thread that sleeps, mostly: if its period counts for all there is no second pass
+ * in QUIET_MS, as the first puts it off.
  */
 #define QUIET_PERIOD_MS	3000
-#define QUIET_MS	3000
+#define QUIET_MS	1000
 #define QUIET_SLEEP_MS	20
 #define QUIET_PASSES	2
 
