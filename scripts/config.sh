@@ -10,7 +10,8 @@ usage() {
 
 		Merges the fragments of config/kernel on top of allnoconfig into the build directory
 		of KERNEL=$KERNEL and checks that every line of every fragment is in the result: but for
-		options that BASE=$BASE does not know, as the line without= of its file says.
+		options that BASE=$BASE does not know, as the line without= of its file says, and
+		for KUnit suites that come with a later patch.
 		--menu: then edit it by menuconfig. What you change there lasts until a fragment
 		changes; the difference from the fragments is printed, for you to store.
 	END
@@ -52,6 +53,14 @@ check_without() {
 	done
 }
 
+# The KUnit suites of kunit.config that the tree as it is now has not got: they are the series'.
+suites_to_come() {
+	local option
+	while IFS='=' read -r option _; do
+		tree_git grep -qE "^config ${option#CONFIG_}\$" -- '*Kconfig*' || printf ' %s' "$option"
+	done < <(grep -E '^CONFIG_[A-Z0-9_]*_KUNIT_TEST=' "$top/config/kernel/kunit.config")
+}
+
 kconfig() {
 	make -C "$tree" O="$out" HOSTCC='ccache gcc' "$1"
 }
@@ -72,7 +81,7 @@ main() {
 	esac
 	mkdir -p "$out"
 
-	without=$(base_words without)
+	without=$(base_words without)$(suites_to_come)
 	digest=$(printf '%s' "$without" | cat "${fragments[@]}" - | sha)
 	if [[ ! -f $out/.config || $(cat "$out/.fragments" 2>/dev/null) != "$digest" ]]; then
 		check_without

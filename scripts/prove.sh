@@ -18,8 +18,10 @@ usage() {
 		the named tests fail before it and pass after it. Both runs must also be right in all else: what
 		later patches fix fails, and nothing else does.
 		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
-		The table is kept in results/prove/table.md; rows of earlier calls stay in it as long as
-		series and tests are the same. Once it has all patches, and all are proven, it is written to
+		The table is kept in results/prove/table.md. A row of an earlier call stays in it as long as
+		what it was made from is the same: the two kernels, the programs, the topology, the guest.
+		Without PATCH such a patch is not proven anew, so that an interrupted call is continued by the
+		next. Once the table has all patches, and all are proven, it is written to
 		${evidence#"$top/"} too. Exit status: 1 where a patch is not proven.
 	END
 }
@@ -37,6 +39,25 @@ proofs_of() {
 # Lines "program:subtest [on topology]" of patch number $1
 all_proofs_of() {
 	sed -n '/^---$/q; s/^Proof: kselftest //p' "$patches/${names[$1 - 1]}"
+}
+
+# What the row of patch number $1 is made from
+made_from() {
+	local pattern word topo
+	{
+		subject_of "$1"
+		tree_git rev-parse "numa~$((${#names[@]} - $1 + 1))^{tree}" "numa~$((${#names[@]} - $1))^{tree}"
+		cat "$top"/config/kernel/*.config "$top/scripts/guest/init" "$top/scripts/prove.sh"
+		while read -r pattern word topo; do
+			printf '%s %s %s\n' "$pattern" "$word" "$topo"
+			sha "$work/selftests/install/numa/${pattern%%:*}" "$top/config/topology/${topo:-4node}.conf"
+		done < <(all_proofs_of "$1")
+	} | sha
+}
+
+# Is there a row of patch number $1, and of what there is now?
+row_holds() {
+	[[ -f $out/$1.rows && $(cat "$out/$1.made" 2>/dev/null) == "$(made_from "$1")" ]]
 }
 
 build_step() {
@@ -149,7 +170,11 @@ table() {
 	{
 		printf '| nr | patch | before | after | verdict |\n|---|---|---|---|---|\n'
 		for ((nr = 1; nr <= ${#names[@]}; nr++)); do
-			cat "$out/$nr.rows" 2>/dev/null || missing=$((missing + 1))
+			if row_holds "$nr"; then
+				cat "$out/$nr.rows"
+			else
+				missing=$((missing + 1))
+			fi
 		done
 	} >"$out/table.md"
 	note "table: ${out#"$PWD/"}/table.md"
@@ -173,7 +198,7 @@ table() {
 }
 
 main() {
-	local nr topo status=0
+	local nr topo made status=0
 	case ${1:-} in
 	-h) usage && exit ;;
 	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
@@ -192,18 +217,19 @@ main() {
 	"$top/scripts/initramfs.sh" >/dev/null
 	out=$results/prove
 	mkdir -p "$out"
-	what=$(printf 'series %s, tests %s' "$(series_digest)" "$(sha "$work/initramfs.cpio")")
-	if [[ $(cat "$out/what" 2>/dev/null) != "$what" ]]; then
-		rm -rf "${out:?}"/*
-		printf '%s\n' "$what" >"$out/what"
-	fi
 	for ((nr = first; nr <= last; nr++)); do
-		rm -rf "$out/$nr.rows" "$out/$nr.rows.new" "$out/$nr"-*
+		if [[ -z $PATCH ]] && row_holds "$nr" && ! grep -q '| FAILED |$' "$out/$nr.rows"; then
+			printf '%-6s %2s  %s\n' kept "$nr" "$(subject_of "$nr")"
+			continue
+		fi
+		rm -rf "$out/$nr.rows" "$out/$nr.rows.new" "$out/$nr.made" "$out/$nr"-*
+		made=$(made_from "$nr")
 		[[ -n $(all_proofs_of "$nr") ]] || prove_none "$nr"
 		for topo in $(all_proofs_of "$nr" | awk '{ print $3 == "" ? "4node" : $3 }' | sort -u); do
 			prove_kselftest "$nr" "$topo" || status=1
 		done
 		mv "$out/$nr.rows.new" "$out/$nr.rows"
+		printf '%s\n' "$made" >"$out/$nr.made"
 	done
 	table
 	((status == 0)) || die "a patch is not proven (above)"

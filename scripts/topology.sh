@@ -17,7 +17,7 @@
 # writes to /sys/devices/system/memory. The firmware's range for it is of the last node.
 # Bandwidths, and latencies of 10 ns for each 1 of the distance, are an ACPI HMAT.
 
-topo_promises="memory_nodes full_nodes cpu_nodes thp hugetlb cpuset balancing debugfs tracefs root node_mb hotplug bandwidth slow_tier"
+topo_promises="memory_nodes full_nodes cpu_nodes thp hugetlb cpuset balancing debugfs tracefs kunit root node_mb hotplug bandwidth slow_tier"
 
 # topology_load FILE: sets
 #   topo_args      array, QEMU arguments
