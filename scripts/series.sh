@@ -134,11 +134,13 @@ checkpatch() {
 # branch $tip, if there is one, is the cover letter's text.
 series_format() {
 	local description=
+	[[ -z $(tree_git config --get-all format.headers || true) ]] ||
+		die "git's format.headers would be part of every patch: git config --unset-all format.headers"
 	[[ -z ${cover:-} ]] || description=$(cover_text "$cover")
 	tree_git -c "branch.$tip.description=$description" -c format.signOff=false \
 		-c diff.noprefix=false -c diff.mnemonicPrefix=false -c diff.algorithm=myers \
 		-c diff.renames=true -c diff.context=3 -c core.abbrev=12 -c format.subjectPrefix=PATCH \
-		-c format.headers= -c format.thread=false -c format.useAutoBase=false \
+		-c format.thread=false -c format.useAutoBase=false \
 		-c log.showSignature=false -c core.quotePath=true -c format.notes=false \
 		-c format.encodeEmailHeaders=true \
 		format-patch -q --no-signature --zero-commit --no-base --no-attach \
