@@ -168,3 +168,18 @@ char *bench_map(size_t size, size_t align, int flags)
 	madvise(start, size, MADV_NOHUGEPAGE);
 	return start;
 }
+
+void bench_apart(void (*fn)(const void *arg), const void *arg)
+{
+	int status;
+	pid_t pid;
+
+	fflush(stdout);
+	pid = fork();
+	MUST(pid >= 0);
+	if (!pid) {
+		fn(arg);
+		exit(0);
+	}
+	MUST(waitpid(pid, &status, 0) == pid && !status);
+}

@@ -54,6 +54,12 @@ void __attribute__((noreturn, format(printf, 1, 2))) bench_skip(const char *why,
 			   #cond, strerror(errno));			\
 } while (0)
 
+/*
+ * @fn with @arg in a process of its own: what the scan knows of one, its sequence, its periods
+ * and what it owes, does not decide on the next.
+ */
+void bench_apart(void (*fn)(const void *arg), const void *arg);
+
 /* lab.seed of the kernel's command line, 1 without; and numbers that follow from it */
 unsigned long bench_seed(void);
 uint64_t bench_random(void);

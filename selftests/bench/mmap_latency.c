@@ -5,7 +5,9 @@
  * Stands for: allocators that return memory, and start-up of threads and libraries, in a
  * process with much memory in use. Measured: the latency of mmap(), munmap() and brk() of a
  * few pages by a thread of a process of 1 GB that two other threads use, with NUMA balancing
- * off and on; median, 99th of a hundred, and worst. Limit: ten percent above the other kernel.
+ * off and on; median and 99th of a hundred, and the worst of all calls: a turn of the scan that
+ * the thread takes itself is part of whichever call it comes in. Limit: ten percent above the
+ * other kernel.
  *
  * lab: shift=4 topo=4node
  */
@@ -47,6 +49,7 @@ static void observe(const char *how)
 	static uint64_t cost[NR_CALLS][CALLS];
 	struct timespec pause = { .tv_nsec = 2000000 };
 	size_t len = 4 * page_size();
+	uint64_t worst = 0;
 	char name[64];
 
 	for (int i = 0; i < CALLS; i++) {
@@ -68,12 +71,14 @@ static void observe(const char *how)
 		measure(name, "ns", LOWER, BOUND, median(cost[c], CALLS));
 		snprintf(name, sizeof(name), "%s.%s.p99", calls[c], how);
 		measure(name, "ns", LOWER, BOUND, cost[c][CALLS * 99 / 100]);
-		snprintf(name, sizeof(name), "%s.%s.worst", calls[c], how);
-		measure(name, "ns", LOWER, BOUND, cost[c][CALLS - 1]);
+		if (cost[c][CALLS - 1] > worst)
+			worst = cost[c][CALLS - 1];
 		snprintf(name, sizeof(name), "latency.%s.%s", calls[c], how);
 		for (int percent = 0; percent <= 100; percent++)
 			sample(name, percent, cost[c][(CALLS - 1) * percent / 100]);
 	}
+	snprintf(name, sizeof(name), "all.%s.worst", how);
+	measure(name, "ns", LOWER, BOUND, worst);
 }
 
 int main(void)

@@ -112,8 +112,9 @@ static void run_for(const struct layout *l, double *reached, double *ran)
 	}
 }
 
-static void run(const struct layout *l)
+static void run(const void *arg)
 {
+	const struct layout *l = arg;
 	struct nodemask from = NODEMASK(numa_node_with_both(&bench_nodes, -1));
 	double reached, ran, idle_ran, spent = 0;
 	long migrated;
@@ -180,23 +181,12 @@ static void run(const struct layout *l)
 
 int main(void)
 {
-	int status;
-	pid_t pid;
 	long was;
 
 	bench_begin(2);
 	was = bench_balancing();
-	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++) {
-		/* a process of its own: the scan treats a new one in another way */
-		fflush(stdout);
-		pid = fork();
-		MUST(pid >= 0);
-		if (!pid) {
-			run(&layouts[i]);
-			exit(0);
-		}
-		MUST(waitpid(pid, &status, 0) == pid && !status);
-	}
+	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
+		bench_apart(run, &layouts[i]);
 	numa_balancing_set(was);
 	bench_pass();
 }

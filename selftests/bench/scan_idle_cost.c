@@ -67,35 +67,34 @@ static void fill(const struct nodemask *nodes)
 	}
 }
 
-/* In a child, as a cpuset is not left again */
-static void run_in_cpuset(const struct nodemask *mems)
+/* All memory where the thread runs */
+static void local(const void *arg)
 {
-	struct cpuset cs;
-	int status;
-	pid_t pid;
+	(void)arg;
+	fill(NULL);
+	run("local");
+}
 
-	if (cpuset_create(&cs))
-		return;
-	MUST(!cpuset_set_mems(&cs, mems));
-	fflush(stdout);
-	pid = fork();
-	MUST(pid >= 0);
-	if (!pid) {
-		if (cpuset_enter(&cs))
-			_exit(1);
-		fill(NULL);
-		run("cpuset");
-		fflush(stdout);
-		_exit(0);
-	}
-	MUST(waitpid(pid, &status, 0) == pid && !status);
-	cpuset_remove(&cs);
+/* Bound to other nodes: nothing may move */
+static void bound(const void *nodes)
+{
+	fill(nodes);
+	run("bound");
+}
+
+/* Entered for ever */
+static void confined(const void *cs)
+{
+	MUST(!cpuset_enter(cs));
+	fill(NULL);
+	run("cpuset");
 }
 
 int main(void)
 {
 	struct nodemask here, there;
 	int other = -1, node;
+	struct cpuset cs;
 	size_t len;
 	char *area;
 	long was;
@@ -116,13 +115,13 @@ int main(void)
 		MUST(!munmap(mapping[i] + PAGES * page_size(), page_size()));
 	}
 
-	/* all memory where the thread runs */
-	fill(NULL);
-	run("local");
-	run_in_cpuset(&here);
-	/* bound to another node: nothing may move */
-	fill(&there);
-	run("bound");
+	bench_apart(local, NULL);
+	if (!cpuset_create(&cs)) {
+		MUST(!cpuset_set_mems(&cs, &here));
+		bench_apart(confined, &cs);
+		cpuset_remove(&cs);
+	}
+	bench_apart(bound, &there);
 	numa_balancing_set(was);
 	bench_pass();
 }

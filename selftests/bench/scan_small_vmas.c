@@ -72,8 +72,9 @@ static double shootdowns(void)
 	}
 }
 
-static void run(const struct layout *l)
+static void run(const void *arg)
 {
+	const struct layout *l = arg;
 	struct timespec wait = { .tv_sec = SECONDS };
 	struct nodemask from = NODEMASK(numa_node_with_both(&bench_nodes, -1));
 	double interrupts, marked;
@@ -127,7 +128,7 @@ int main(void)
 	if (bench_nodes.nr_cpu < 2)
 		bench_skip("needs cpu_nodes=2");
 	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
-		run(&layouts[i]);
+		bench_apart(run, &layouts[i]);
 	numa_balancing_set(was);
 	bench_pass();
 }

@@ -9,7 +9,7 @@
  * until 50, 90 and 99 % of the pages are on the thread's node; the time given up after where
  * they never get there. Limit: five percent worse than the other kernel.
  *
- * lab: shift=5 topo=4node
+ * lab: shift=3 topo=4node
  */
 #include <stdlib.h>
 
@@ -57,8 +57,9 @@ static int local(int node)
 	return n;
 }
 
-static void run(const struct layout *l)
+static void run(const void *arg)
 {
+	const struct layout *l = arg;
 	static const int percent[] = { 50, 90, 99 };
 	int node = numa_node_with_both(&bench_nodes, -1), other = -1, next = 0;
 	double reached[3] = { l->give_up, l->give_up, l->give_up }, now = 0, marked_at = l->give_up;
@@ -125,7 +126,7 @@ int main(void)
 	bench_begin(2);
 	was = bench_balancing();
 	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
-		run(&layouts[i]);
+		bench_apart(run, &layouts[i]);
 	numa_balancing_set(was);
 	bench_pass();
 }
