@@ -1091,8 +1091,8 @@ static bool local_table(int nr)
 
 /*
  * Has @node all that the table is made of in blocks of the greatest order? vmalloc() asks
- * for these first, and where the policy is a preference it takes them from another node
- * rather than smaller ones from this one.
+ * for these first, and where the policy does not bind it takes them from another node rather
+ * than smaller ones from this one.
  */
 static bool has_blocks(int node)
 {
@@ -1161,7 +1161,6 @@ TEST_F(vmalloc, on_one_node)
 	bool no_nodes = variant->mode == MPOL_DEFAULT || variant->mode == MPOL_LOCAL;
 	bool rounds = variant->mode == MPOL_INTERLEAVE ||
 		      variant->mode == MPOL_WEIGHTED_INTERLEAVE;
-	bool prefers = variant->mode == MPOL_PREFERRED || variant->mode == MPOL_PREFERRED_MANY;
 	unsigned int all = all_nodes(&self->m);
 	int tried = 0;
 
@@ -1176,7 +1175,7 @@ TEST_F(vmalloc, on_one_node)
 			break;
 		if (set == all && variant->mode == MPOL_PREFERRED)
 			place = 0;
-		if (prefers && !has_blocks(self->m.node[place]))
+		if (variant->mode != MPOL_BIND && !has_blocks(self->m.node[place]))
 			continue;
 		tried++;
 		IN_CHILD({
