@@ -115,6 +115,9 @@ def hold_against(stored, now):
         print(f"{equal} figures as stored; others are not, and neither is what was run: "
               f"{', '.join(sorted(other))}")
         return 3
+    if not equal:
+        print("there is no figure to hold against those stored")
+        return 1
     print(f"{equal} figures, each as stored")
     return 0
 
