@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the system calls of memory policy cost.
+ * What the system calls of memory policy cost, and mprotect(), which shares a walk with
+ * NUMA balancing.
  *
  * Stands for: run-times that bind each arena and thread (numactl, the JVM, databases,
  * schedulers of VMs that move memory). Measured: instructions of a call, as the median of
@@ -19,6 +20,7 @@
 #define BOUND	1.005
 #define MOVING	1.02
 #define MOST	4096
+#define LARGE	(1UL << 30)
 
 static struct nodemask first, second, all;
 
@@ -116,6 +118,18 @@ static void whole_process(void)
 	MUST(!munmap(p, size));
 }
 
+/* Base pages that are present, from writable to read-only and back */
+static void protect(void)
+{
+	char *p = bench_map(LARGE, page_size(), MAP_PRIVATE);
+
+	MUST(!sys_mbind(p, LARGE, MPOL_INTERLEAVE, &all, 0));
+	MUST(!madvise(p, LARGE, MADV_POPULATE_WRITE));
+	COST("mprotect.1G", BOUND, 4, ,
+	     mprotect(p, LARGE, round & 1 ? PROT_READ | PROT_WRITE : PROT_READ));
+	MUST(!munmap(p, LARGE));
+}
+
 int main(void)
 {
 	bench_begin(2);
@@ -127,5 +141,6 @@ int main(void)
 	policies();
 	moves();
 	whole_process();
+	protect();
 	bench_pass();
 }

@@ -58,6 +58,21 @@
 #define WAKE_MS		1000
 
 /*
+ * Mappings without anything to mark that their only thread has not used of late, the time
+ * from turn to turn, and how many passes over them there are in UNUSED_TIME_MS. With a turn
+ * for each of them there is time for two.
+ */
+#define UNUSED_VMAS	60
+#define UNUSED_MS	20
+#define UNUSED_TIME_MS	3000
+#define UNUSED_PASSES	10
+
+/* A scan of so much in a period, and the part of it that no turn has more of */
+#define SPREAD_SIZE	(16UL << 20)
+#define SPREAD_MS	1000
+#define SPREAD_PARTS	3
+
+/*
  * Beside a thread that sleeps, mostly: if its period counts for all there is no second pass
  * in QUIET_MS, as the first puts it off.
  */
@@ -1116,9 +1131,7 @@ static void scan_idle(struct __test_metadata *_metadata, const struct env *e, co
 		buffer_map(_metadata, &more, 0, 2 * BUFFER_SIZE);
 	ASSERT_EQ(0, numa_balancing_set(1));
 	seq = idle();
-	/* With others a pass takes a turn for each VMA that the task does not use */
-	if (what == TASK_POLICY)
-		EXPECT_GE(IDLE_PASSES, seq);
+	EXPECT_GE(IDLE_PASSES, seq);
 
 	updates = vmstat("numa_pte_updates");
 	switch (what) {
@@ -1185,6 +1198,124 @@ FIXTURE_TEARDOWN_PARENT(idle)
 TEST_F(idle, backs_off_and_comes_back)
 {
 	in_child(_metadata, &self->env, scan_idle, &variant->what);
+}
+
+static void scan_unused(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const size_t step = 2 * page_size();
+	struct numab_knobs knobs = fast;
+	long deadline, seq;
+	char *p;
+
+	(void)arg;
+	(void)e;
+	knobs.value[NUMAB_PERIOD_MIN] = UNUSED_MS;
+	/* passes that mark nothing are no fewer for that */
+	knobs.value[NUMAB_PERIOD_MAX] = UNUSED_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	p = mmap(NULL, UNUSED_VMAS * step, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	for (int i = 0; i < UNUSED_VMAS; i++) {
+		p[i * step] = 1;
+		ASSERT_EQ(0, munmap(p + i * step + page_size(), page_size()));
+	}
+	ASSERT_EQ(0, numa_balancing_set(1));
+
+	/* two passes are for everybody */
+	for (deadline = now_ms() + DEADLINE_MS; scan_seq() < 3 && now_ms() < deadline;)
+		cpu_relax();
+	seq = scan_seq();
+	ASSERT_LE(3, seq);
+	for (deadline = now_ms() + UNUSED_TIME_MS; now_ms() < deadline;)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(UNUSED_PASSES, scan_seq() - seq);
+	for (int i = 0; i < UNUSED_VMAS; i++)
+		EXPECT_EQ(1, p[i * step]);
+}
+
+/* Mappings that nobody uses */
+FIXTURE(unused)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(unused)
+{
+	env_get(_metadata, &self->env, 0);
+	if (scan_seq() < 0)
+		SKIP(return, "needs sched_debug");
+}
+
+FIXTURE_TEARDOWN_PARENT(unused)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A VMA that the task has not used of late is scanned when nothing else is left to do, and
+ * is a turn of its own only if there was something to mark in it (scan_vma()).
+ */
+TEST_F(unused, do_not_hold_up)
+{
+	in_child(_metadata, &self->env, scan_unused, NULL);
+}
+
+static void scan_in_parts(struct __test_metadata *_metadata, const struct env *e,
+			  const void *arg)
+{
+	long deadline, begin, before, updates, most = 0, all;
+	struct numab_knobs knobs = fast;
+	struct buffer b;
+
+	(void)arg;
+	/* task_scan_min() divides the minimum by what the process has, in scan sizes */
+	knobs.value[NUMAB_PERIOD_MIN] = 2 * SPREAD_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = 2 * SPREAD_MS;
+	knobs.value[NUMAB_SCAN_SIZE] = SPREAD_SIZE >> 20;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, SPREAD_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	begin = before = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	/* A turn of this thread's comes between one look at the counter and the next */
+	deadline = now_ms() + DEADLINE_MS;
+	do {
+		updates = vmstat("numa_pte_updates");
+		if (updates - before > most)
+			most = updates - before;
+		before = updates;
+		all = updates - begin;
+	} while (all < nr_pages(&b) && now_ms() < deadline);
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(nr_pages(&b), all);
+	EXPECT_GE(nr_pages(&b) / SPREAD_PARTS, most);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+FIXTURE(spread)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(spread)
+{
+	env_get(_metadata, &self->env, 0);
+}
+
+FIXTURE_TEARDOWN_PARENT(spread)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * A scan is spread over its period in many turns, so that the task is never kept from its
+ * own work for long; and all of it is marked (scan_gap(), scan_pages()).
+ */
+TEST_F(spread, no_turn_is_long)
+{
+	in_child(_metadata, &self->env, scan_in_parts, NULL);
 }
 
 /* Uses the CPU and no memory, not even its stack: has no faults, and takes turns */
