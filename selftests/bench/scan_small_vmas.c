@@ -9,7 +9,7 @@
  * a shootdown too; "own" is without: each thread has its part of the mappings, with pages on
  * its node. Limit: five percent worse than the other kernel.
  *
- * lab: shift=4 topo=4node
+ * lab: shift=1 topo=4node
  */
 #include <pthread.h>
 #include <stdlib.h>
