@@ -60,6 +60,8 @@ def load(run):
 
 
 def number(value):
+    if value and abs(value) < 0.1:
+        return f"{value:.2g}"
     if value and abs(value) < 10:
         return f"{value:.2f}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.1f}"
