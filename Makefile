@@ -9,7 +9,7 @@ words := $(foreach v,$(MAKEOVERRIDES),$(if $(findstring =,$(v)),$(firstword $(su
 unknown := $(filter-out $(VARIABLES),$(words))
 $(if $(unknown),$(error unknown variable $(unknown); accepted: $(VARIABLES)))
 
-TARGETS := run check check-fast prove bisect-check coverage static compare report fetch apply refresh \
+TARGETS := run check check-fast check-debug prove bisect-check coverage static compare report fetch apply refresh \
 	range-diff rebase mbox export config menuconfig build kernel-path initramfs shell gdb doctor clean distclean
 
 .PHONY: help $(TARGETS)
@@ -19,6 +19,7 @@ TARGETS := run check check-fast prove bisect-check coverage static compare repor
 run:          ; @scripts/run.sh
 check:        ; @scripts/check.sh
 check-fast:   ; @scripts/check.sh --fast
+check-debug:  ; @scripts/check.sh --debug
 prove:        ; @scripts/prove.sh
 bisect-check: ; @scripts/bisect.sh
 compare:      ; @scripts/compare.sh

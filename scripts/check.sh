@@ -8,10 +8,12 @@ set -euo pipefail
 
 usage() {
 	cat <<-END
-		usage: check.sh [-h | --fast]
+		usage: check.sh [-h | --fast | --debug]
 
 		Runs every check and prints a line for each; the output of a failed one follows it.
 		--fast: only what needs neither a kernel build nor a guest.
+		--debug: instead of them all, every kselftest on every topology with KERNEL=debug; the
+		guests are kept in $results/check-debug.
 		The last line is "N passed, N failed, N skipped"; the status is 1 if one failed.
 	END
 }
@@ -89,22 +91,23 @@ fast_checks() {
 	check "checkpatch --strict, a proof for each patch" "$top/scripts/tests/patches.sh"
 }
 
-# One guest in the background, judged: its directory is $tmp/guests/NAME
+# One guest in the background, judged: its directory is $guests/NAME
 guest() {
-	KERNEL=$1 TOPO=$2 SEED=$3 TESTS='' judged_guest "$tmp/guests/$4"
+	KERNEL=$1 TOPO=$2 SEED=$3 TESTS='' judged_guest "$guests/$4"
 }
 
-# Every kernel on every topology, as many guests at a time as there are CPUs.
+# guest_checks KERNEL...: each on every topology, as many guests at a time as there are CPUs;
+# the patched kernel also with another seed.
 guest_checks() {
 	local kernel topo names=() pids=() starts=() i next width
 	width=$(nproc)
 	((width <= 8)) || width=8
 	for topo in $(names_in "$top/config/topology" .conf); do
-		for kernel in base patched; do
+		for kernel in "$@"; do
 			names+=("$kernel $topo 1 $kernel-$topo")
 		done
 	done
-	names+=("patched 4node 2 patched-4node-seed2")
+	[[ " $* " != *" patched "* ]] || names+=("patched 4node 2 patched-4node-seed2")
 	echo "....  kselftests in ${#names[@]} guests, $width at a time"
 	for ((next = 0; next < ${#names[@]}; next++)); do
 		# a slot is free when the guest that began first of the running ones ends
@@ -125,8 +128,8 @@ guest_result() {
 	local name dir status=0
 	read -r name topo _ dir <<<"${names[$1]}"
 	wait "${pids[$1]}" || status=$?
-	count_result "$dir: $(sed -n 's/^ *verdict: //p' "$tmp/guests/$dir/out" | head -n1 | cut -c1-70)" "$status" "${starts[$1]}"
-	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/guests/$dir/out"
+	count_result "$dir: $(sed -n 's/^ *verdict: //p' "$guests/$dir/out" | head -n1 | cut -c1-70)" "$status" "${starts[$1]}"
+	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$guests/$dir/out"
 }
 
 # The same run again, now with both CPUs busy elsewhere: the same bytes.
@@ -139,8 +142,8 @@ deterministic() {
 	guest patched 4node 1 again || status=1
 	kill "${busy[@]}"
 	for file in console.log ktap.log; do
-		if ! cmp "$tmp/guests/patched-4node/$file" "$tmp/guests/again/$file"; then
-			diff -a "$tmp/guests/patched-4node/$file" "$tmp/guests/again/$file" | head -n 10
+		if ! cmp "$guests/patched-4node/$file" "$guests/again/$file"; then
+			diff -a "$guests/patched-4node/$file" "$guests/again/$file" | head -n 10
 			status=1
 		fi
 	done
@@ -148,14 +151,14 @@ deterministic() {
 		# to look for where they part
 		rm -rf "$results/differ"
 		mkdir -p "$results/differ"
-		cp -r "$tmp/guests/patched-4node" "$tmp/guests/again" "$results/differ/"
+		cp -r "$guests/patched-4node" "$guests/again" "$results/differ/"
 		echo "both runs: $results/differ"
 	fi
 	return $status
 }
 
 other_seed_differs() {
-	! cmp -s "$tmp/guests/patched-4node/console.log" "$tmp/guests/patched-4node-seed2/console.log"
+	! cmp -s "$guests/patched-4node/console.log" "$guests/patched-4node-seed2/console.log"
 }
 
 # A short comparison against the stored one. With other kernels, or another QEMU, than were run
@@ -190,18 +193,17 @@ same_initramfs() {
 	[[ $(sha "$work/initramfs.cpio") == "$first" ]]
 }
 
-main() {
-	local fast='' start=$SECONDS
-	case ${1:-} in
-	-h) usage && exit ;;
-	--fast) fast=y ;;
-	?*) usage_error "check.sh accepts -h and --fast, not $1" ;;
-	esac
-	take_lock check
-	tmp=$(mktemp -d)
-	trap 'end_children; rm -rf "$tmp"' EXIT
-	mkdir "$tmp/guests"
-	check_loud "tools" "$top/scripts/tools.sh" check report
+# What is slow and meant to find what no test asserts.
+debug_checks() {
+	check_loud "fetch $BASE" "$top/scripts/fetch.sh"
+	check "series applies strictly" "$top/scripts/apply.sh"
+	((failed)) || check_loud "build the debug kernel" builds debug
+	((failed)) || check "build the kselftests and the initramfs" userspace
+	((failed)) || guest_checks debug
+}
+
+all_checks() {
+	local fast=$1
 	fast_checks
 	if [[ -z $fast ]] && ((failed == 0)); then
 		check_loud "build the base kernel" builds base
@@ -209,7 +211,7 @@ main() {
 		check "build the kselftests and the initramfs" userspace
 		check "each proof names a test that there is" check_proofs "$work/selftests/install/numa"
 		check "the initramfs is the same when built again" same_initramfs
-		((failed)) || guest_checks
+		((failed)) || guest_checks base patched
 		((failed)) || check_loud "bisect-check, a sample" "$top/scripts/bisect.sh" --sample
 		if ((failed == 0)); then
 			check "the same run under load gives the same bytes" deterministic
@@ -219,6 +221,31 @@ main() {
 		fi
 	fi
 	((failed == 0)) || echo "stopped after the failure above; what comes later was not run"
+}
+
+main() {
+	local which=all start=$SECONDS
+	case ${1:-} in
+	-h) usage && exit ;;
+	--fast) which=fast ;;
+	--debug) which=debug ;;
+	?*) usage_error "check.sh accepts -h, --fast and --debug, not $1" ;;
+	esac
+	take_lock check
+	tmp=$(mktemp -d)
+	trap 'end_children; rm -rf "$tmp"' EXIT
+	guests=$tmp/guests
+	if [[ $which == debug ]]; then
+		guests=$results/check-debug
+		rm -rf "$guests"
+	fi
+	mkdir -p "$guests"
+	check_loud "tools" "$top/scripts/tools.sh" check report
+	case $which in
+	all) all_checks '' ;;
+	fast) all_checks y ;;
+	debug) debug_checks ;;
+	esac
 	printf '%s in all\n' "$(min_sec $((SECONDS - start)))"
 	printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 	((failed == 0 && passed > 0))

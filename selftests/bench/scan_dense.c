@@ -18,7 +18,8 @@
 #include "bench.h"
 
 #define MAX_THREADS	8
-#define GIVE_UP		40	/* guest seconds */
+#define GIVE_UP		120	/* guest seconds */
+#define SHARED_SECONDS	10	/* there is no end to wait for */
 #define LOOKS		512	/* pages that are asked for */
 #define SHIFT		4
 #define BOUND		1.02
@@ -32,6 +33,7 @@ static const struct layout {
 	{ "64M.one", 64UL << 20, false, false },
 	{ "256M.one", 256UL << 20, false, false },
 	{ "256M.per_node", 256UL << 20, true, false },
+	{ "1G.per_node", 1UL << 30, true, false },
 	{ "64M.shared", 64UL << 20, true, true },
 };
 
@@ -160,7 +162,7 @@ static void run(const void *arg)
 
 	migrated = vmstat("numa_pages_migrated");
 	MUST(!numa_balancing_set(1));
-	reached = l->shared ? GIVE_UP / 4 : GIVE_UP;
+	reached = l->shared ? SHARED_SECONDS : GIVE_UP;
 	run_for(l, &reached, &ran);
 	migrated = vmstat("numa_pages_migrated") - migrated;
 	for (int t = 0; t < nr; t++)

@@ -28,8 +28,10 @@ static const struct layout {
 } layouts[] = {
 	{ "4k", 4000, false },
 	{ "20k", 20000, false },
+	{ "60k", 60000, false },
 	{ "4k.own", 4000, true },
 	{ "20k.own", 20000, true },
+	{ "60k.own", 60000, true },
 };
 
 static struct thread {

@@ -18,6 +18,7 @@
  */
 #include <pthread.h>
 #include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -81,6 +82,16 @@
 #define QUIET_SLEEP_MS	20
 #define QUIET_PASSES	2
 
+/*
+ * A device that has memory of its own, of the kernel's test driver for HMM
+ * (lib/test_hmm_uapi.h, which is not installed): what it is asked, how it moves a range of
+ * the caller's memory to itself, and how it says what pages of a range are.
+ */
+#define HMM_DEVICE		"/dev/hmm_dmirror0"
+#define HMM_MIGRATE_TO_DEV	_IOWR('H', 0x02, struct hmm_command)
+#define HMM_SNAPSHOT		_IOWR('H', 0x04, struct hmm_command)
+#define HMM_WRITABLE_THERE	(0x20 | 0x02)
+
 /* Share of a buffer that has to be where it belongs, in percent */
 #define ENOUGH		95
 
@@ -121,6 +132,14 @@ struct buffer {
 	char *addr;
 	size_t len;
 	int flags;
+};
+
+/*
+ * @addr: where the range begins; @ptr: where the answer goes to, what pages contain now or a
+ * byte for each; @cpages: how many there are of them
+ */
+struct hmm_command {
+	uint64_t addr, ptr, npages, cpages, faults;
 };
 
 struct events {
@@ -1073,6 +1092,92 @@ static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, 
 	EXPECT_LE(nr, vmstat("numa_pte_updates") - updates);
 	for (size_t off = 0; off < SPARSE_SIZE; off += SPARSE_STEP)
 		EXPECT_EQ(off, *(size_t *)(p + off));
+}
+
+/* Pages of @len bytes at @addr that are the device's, and that it may write to; -1 on failure */
+static long writable_there(int device, const char *addr, size_t len)
+{
+	unsigned char page[BUFFER_SIZE >> 12];
+	struct hmm_command cmd = {
+		.addr	= (uintptr_t)addr,
+		.ptr	= (uintptr_t)page,
+		.npages	= len / page_size(),
+	};
+	long n = 0;
+
+	if (ioctl(device, HMM_SNAPSHOT, &cmd))
+		return -1;
+	for (size_t i = 0; i < cmd.npages; i++)
+		n += page[i] == HMM_WRITABLE_THERE;
+	return n;
+}
+
+static void scan_device(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	long deadline, updates, there;
+	static char content[BUFFER_SIZE / 2];
+	struct hmm_command cmd = { };
+	struct events ev;
+	struct buffer b;
+	int device;
+
+	(void)arg;
+	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+
+	/* The driver is for the address space of who opens it */
+	device = open(HMM_DEVICE, O_RDWR);
+	ASSERT_LE(0, device);
+	cmd.addr = (uintptr_t)b.addr;
+	cmd.ptr = (uintptr_t)content;
+	cmd.npages = nr_pages(&b) / 2;
+	ASSERT_EQ(0, ioctl(device, HMM_MIGRATE_TO_DEV, &cmd));
+	ASSERT_EQ(cmd.npages, cmd.cpages);
+	there = writable_there(device, b.addr, b.len);
+	ASSERT_EQ(cmd.npages, there);
+
+	/* Hints for the other half, that comes last */
+	updates = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	deadline = now_ms() + DEADLINE_MS;
+	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) / 2 && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_EQ(there, writable_there(device, b.addr, b.len));
+
+	/* It was this memory that the scan went over; the device's comes back when it is read */
+	ev = events();
+	for (size_t off = b.len / 2; off < b.len; off += page_size())
+		EXPECT_EQ(off, *(size_t *)(b.addr + off));
+	ev = events_since(&ev);
+	EXPECT_GE(ev.faults * 100, nr_pages(&b) / 2 * ENOUGH);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+FIXTURE(device)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(device)
+{
+	env_get(_metadata, &self->env, 0);
+	if (access(HMM_DEVICE, R_OK | W_OK))
+		SKIP(return, "needs hmm");
+}
+
+FIXTURE_TEARDOWN_PARENT(device)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Pages that are a device's have entries that are not present. They stay what they are: if
+ * they lost the write permission the device had to fault for it (hint_table()).
+ */
+TEST_F(device, keeps_write_permission)
+{
+	in_child(_metadata, &self->env, scan_device, NULL);
 }
 
 FIXTURE(sparse)
