@@ -31,7 +31,7 @@
 #define NR_SLOTS	6	/* of each thread */
 #define SMALL_PAGES	24
 #define SCAN_MS		4
-#define LEAST_FREE_MB	192	/* more than all processes have */
+#define LEAST_FREE_MB	128	/* more than all processes have: 24 slots of 4 MB */
 #define CPUSET_MS	50
 #define EXEC_ENV	"NUMA_STRESS_EXEC"
 #define KSM_RUN		"/sys/kernel/mm/ksm/run"
