@@ -5,8 +5,8 @@
 Reads what scripts/compare.sh leaves in DIR (measures.json, a/ and b/ or where these were), and
 writes DIR/report/report.html, which needs no other file and no network, and each picture as PNG
 and SVG beside it. Pictures are of the lines "# sample: CURVE X VALUE" of a scenario: local.* is
-percent over guest seconds, nodes.NAME.NODE pages over guest seconds, latency.* nanoseconds over
-percent of the calls. Exit status: 0, 2 where there is no comparison to show.
+percent of pages over guest seconds, faults.* of hinting faults, nodes.NAME.NODE pages over guest
+seconds, latency.* nanoseconds over percent of the calls. Exit status: 0, 2 where there is no comparison to show.
 """
 import argparse
 import hashlib
@@ -107,6 +107,7 @@ def samples_of(run):
 def draw_curves(pictures, scenario, sides, names):
     """sides: for A and B, the curves of each seed."""
     kinds = {"local.": ("guest seconds", "% of the pages", "post"),
+             "faults.": ("guest seconds", "% of the hinting faults", "post"),
              "latency.": ("% of the calls", "ns or less", "")}
     for curve in sorted({c for side in sides for run in side for c in run}):
         for prefix, (xlabel, ylabel, step) in kinds.items():
@@ -125,7 +126,9 @@ def draw_curves(pictures, scenario, sides, names):
             else:
                 axes.set_ylim(0, 102)
             axes.legend()
-            pictures.add(scenario, curve, curve[len(prefix):], figure)
+            title = curve[len(prefix):]
+            pictures.add(scenario, curve, f"local faults: {title}" if prefix == "faults." else title,
+                         figure)
 
 
 def draw_heat(pictures, scenario, sides, names):

@@ -6,8 +6,9 @@
  * by another one, as numa01 and numa02 of the autonuma benchmark. Measured: pages on one node
  * that threads on other nodes use, each its own part or all of them the same; seconds until
  * 95 % of the pages (of the parts) are with their thread, and what of the threads' time was
- * not spent in using them, in instructions for each page that has moved. Limit: two percent
- * later or dearer than the other kernel.
+ * not spent in using them, in instructions for each page that has moved; as curves the share of
+ * pages that are with their thread, and of hinting faults that are on the faulting node. Limit:
+ * two percent later or dearer than the other kernel.
  *
  * lab: shift=4 topo=4node
  */
@@ -68,6 +69,7 @@ static void run_for(const struct layout *l, double *reached, double *ran)
 	static void *page[LOOKS];
 	static int status[LOOKS], want[LOOKS];
 	uint64_t start = clock_ns(), look = start;
+	long faults = vmstat("numa_hint_faults"), local = vmstat("numa_hint_faults_local");
 	char name[96];
 	int looks = 0, near;
 
@@ -86,6 +88,14 @@ static void run_for(const struct layout *l, double *reached, double *ran)
 		nanosleep(&wait, NULL);
 		look = clock_ns();
 		*ran = (look - start) / 1e9;
+		if (vmstat("numa_hint_faults") > faults) {
+			long all = vmstat("numa_hint_faults"), own = vmstat("numa_hint_faults_local");
+
+			snprintf(name, sizeof(name), "faults.%s", l->name);
+			sample(name, *ran, 100. * (own - local) / (all - faults));
+			faults = all;
+			local = own;
+		}
 		if (!looks)
 			continue;
 		MUST(!sys_move_pages(0, looks, page, NULL, status, 0));

@@ -25,6 +25,7 @@ static const struct layout {
 	int nr;
 } layouts[] = {
 	{ "0", 0 },
+	{ "1k", 1000 },
 	{ "10k", 10000 },
 	{ "100k", 100000 },
 	{ "1M", 1000000 },
