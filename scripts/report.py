@@ -205,20 +205,20 @@ def certainty(row, identical):
 def table(rows, names, identical):
     """The verdicts; a scenario without figures is a row too, with what its guest said last."""
     sure = [certainty(r, identical.get(r["scenario"])) if "a" in r else "" for r in rows]
-    head = ["scenario", "measure", "verdict", "B/A", "bound", f"A {names[0]}", f"B {names[1]}", "unit"]
+    head = ["verdict", "scenario", "measure", "B/A", "bound", f"A {names[0]}", f"B {names[1]}", "unit"]
     head += ["95 % of B/A; rank test"] if any(sure) else []
     text = ["<div class=wide><table><thead><tr>"]
     text += [f"<th{' class=n' if 2 < i < 7 else ''}>{html.escape(h)}</th>" for i, h in enumerate(head)]
     text.append("</tr></thead><tbody>")
     for row, extra in zip(rows, sure):
         if "a" not in row:
-            text.append(f"<tr><td>{row['scenario']}</td><td>-</td><td class=FAILED>FAILED</td>"
+            text.append(f"<tr><td class=FAILED>FAILED</td><td>{row['scenario']}</td><td>-</td>"
                         f"<td colspan={len(head) - 3}></td></tr>"
                         f"<tr class=why><td colspan={len(head)}>{html.escape(row['why'])}</td></tr>")
             continue
         ratio, verdict = compare.judge(row["a"], row["b"], row["better"], row["bound"])
         text.append(
-            f"<tr><td>{row['scenario']}</td><td>{row['measure']}</td><td class={verdict}>{verdict}</td>"
+            f"<tr><td class={verdict}>{verdict}</td><td>{row['scenario']}</td><td>{row['measure']}</td>"
             f"<td class=n>{ratio:.3f}</td><td class=n>{row['bound']:g}</td>"
             f"<td class=n>{compare.spread(row['a'])}</td><td class=n>{compare.spread(row['b'])}</td>"
             f"<td>{html.escape(row['unit'])}</td>" + (f"<td>{extra}</td>" if any(sure) else "") + "</tr>")
