@@ -6,7 +6,8 @@ Reads what scripts/compare.sh leaves in DIR (measures.json, a/ and b/ or where t
 writes DIR/report/report.html, which needs no other file and no network, and each picture as PNG
 and SVG beside it. Pictures are of the lines "# sample: CURVE X VALUE" of a scenario: local.* is
 percent of pages over guest seconds, faults.* of hinting faults, nodes.NAME.NODE pages over guest
-seconds, latency.* nanoseconds over percent of the calls. Exit status: 0, 2 where there is no comparison to show.
+seconds, latency.* nanoseconds over percent of the calls. Exit status: 0, 2 where there is no
+comparison to show.
 """
 import argparse
 import hashlib
