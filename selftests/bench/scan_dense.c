@@ -7,8 +7,9 @@
  * that threads on other nodes use, each its own part or all of them the same; seconds until
  * 95 % of the pages (of the parts) are with their thread, and what of the threads' time was
  * not spent in using them, in instructions for each page that has moved; as curves the share of
- * pages that are with their thread, and of hinting faults that are on the faulting node. Limit:
- * two percent later or dearer than the other kernel.
+ * pages that are with their thread, and of hinting faults that are on the faulting node, and as
+ * snapshots of numa_maps how many pages are on which node. Limit: two percent later or dearer
+ * than the other kernel.
  *
  * lab: shift=4 topo=4node
  */
@@ -22,6 +23,8 @@
 #define GIVE_UP		120	/* guest seconds */
 #define SHARED_SECONDS	10	/* there is no end to wait for */
 #define LOOKS		512	/* pages that are asked for */
+/* numa_maps looks at each page: the more there are, the rarer the snapshots, in pages a second */
+#define SNAPSHOT_RATE	65536
 #define SHIFT		4
 #define BOUND		1.02
 
@@ -46,48 +49,83 @@ static struct thread {
 	unsigned long used, idle;	/* pages; idle is when nothing is balanced */
 } threads[MAX_THREADS];
 static int nr;
-static bool stop;
+static enum { RUN, PAUSE, STOP } state;
+static pthread_barrier_t pause_begins, pause_ends;
 
 static void *use(void *arg)
 {
 	struct thread *t = arg;
+	int now;
 
-	if (numa_run_on(&bench_nodes, t->node))
-		return NULL;
-	while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
-		for (size_t i = 0; i < t->size && !__atomic_load_n(&stop, __ATOMIC_RELAXED);
-		     i += page_size()) {
-			use_page(t->start + i);
-			t->used++;
+	MUST(!numa_run_on(&bench_nodes, t->node));
+	for (size_t i = 0;; i = (i + page_size()) % t->size) {
+		now = __atomic_load_n(&state, __ATOMIC_RELAXED);
+		if (now == STOP)
+			return NULL;
+		if (now == PAUSE) {
+			pthread_barrier_wait(&pause_begins);
+			pthread_barrier_wait(&pause_ends);
 		}
+		use_page(t->start + i);
+		t->used++;
 	}
-	return t;
 }
 
-static void run_for(const struct layout *l, double *reached, double *ran)
+/*
+ * Pages by node as numa_maps has them, at @ran seconds; returns how long that took, in ns. The
+ * threads wait, so that it takes the same time from all of them, and is none of their cost.
+ */
+static uint64_t snapshot(const struct layout *l, char *p, double ran)
+{
+	static unsigned long count[NUMA_MAX_NODES];
+	uint64_t start = clock_ns();
+	char name[96];
+
+	__atomic_store_n(&state, PAUSE, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&pause_begins);
+	MUST(numa_maps_nodes(p, l->size, count) > 0);
+	__atomic_store_n(&state, RUN, __ATOMIC_RELAXED);
+	pthread_barrier_wait(&pause_ends);
+	for (int n = 0; n < bench_nodes.nr_mem; n++) {
+		snprintf(name, sizeof(name), "nodes.%s.%d", l->name, bench_nodes.mem[n]);
+		sample(name, ran, count[bench_nodes.mem[n]]);
+	}
+	return clock_ns() - start;
+}
+
+/*
+ * The threads, until @reached seconds have passed, or with @balanced the pages are where they
+ * are used; then @reached is when that was. @ran is how long they did run.
+ */
+static void run_for(const struct layout *l, char *p, bool balanced, double *reached, double *ran)
 {
 	static void *page[LOOKS];
 	static int status[LOOKS], want[LOOKS];
-	uint64_t start = clock_ns(), look = start;
+	double every = (double)l->size / page_size() / SNAPSHOT_RATE, next = every;
 	long faults = vmstat("numa_hint_faults"), local = vmstat("numa_hint_faults_local");
+	uint64_t start, paused = 0;
 	char name[96];
 	int looks = 0, near;
 
-	stop = false;
-	for (int t = 0; t < nr; t++)
-		MUST(!pthread_create(&threads[t].id, NULL, use, &threads[t]));
-	for (int t = 0; t < nr && !l->shared; t++)
+	for (int t = 0; t < nr && balanced && !l->shared; t++)
 		for (int i = 0; i < LOOKS / nr; i++, looks++) {
 			page[looks] = threads[t].start + threads[t].size / (LOOKS / nr) * i;
 			page[looks] = (void *)((uintptr_t)page[looks] & -page_size());
 			want[looks] = threads[t].node;
 		}
+	state = RUN;
+	MUST(!pthread_barrier_init(&pause_begins, NULL, nr + 1));
+	MUST(!pthread_barrier_init(&pause_ends, NULL, nr + 1));
+	start = clock_ns();
+	for (int t = 0; t < nr; t++)
+		MUST(!pthread_create(&threads[t].id, NULL, use, &threads[t]));
 	for (*ran = 0; *ran < *reached;) {
 		struct timespec wait = { .tv_nsec = 250000000 };
 
 		nanosleep(&wait, NULL);
-		look = clock_ns();
-		*ran = (look - start) / 1e9;
+		*ran = (clock_ns() - start - paused) / 1e9;
+		if (!balanced)
+			continue;
 		if (vmstat("numa_hint_faults") > faults) {
 			long all = vmstat("numa_hint_faults"), own = vmstat("numa_hint_faults_local");
 
@@ -96,32 +134,24 @@ static void run_for(const struct layout *l, double *reached, double *ran)
 			faults = all;
 			local = own;
 		}
-		if (!looks)
-			continue;
-		MUST(!sys_move_pages(0, looks, page, NULL, status, 0));
 		near = 0;
-		for (int i = 0; i < looks; i++)
-			near += status[i] == want[i];
-		snprintf(name, sizeof(name), "local.%s", l->name);
-		sample(name, *ran, 100. * near / looks);
-		for (int n = 0; n < bench_nodes.nr_mem; n++) {
-			int on = 0;
-
+		if (looks) {
+			MUST(!sys_move_pages(0, looks, page, NULL, status, 0));
 			for (int i = 0; i < looks; i++)
-				on += status[i] == bench_nodes.mem[n];
-			snprintf(name, sizeof(name), "nodes.%s.%d", l->name, bench_nodes.mem[n]);
-			sample(name, *ran, on);
+				near += status[i] == want[i];
+			snprintf(name, sizeof(name), "local.%s", l->name);
+			sample(name, *ran, 100. * near / looks);
+			if (near >= looks * 0.95)
+				*reached = *ran;
 		}
-		if (near >= looks * 0.95)
-			*reached = *ran;
+		if (*ran >= next || *ran >= *reached) {
+			paused += snapshot(l, p, *ran);
+			next += every;
+		}
 	}
-	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-	for (int t = 0; t < nr; t++) {
-		void *done;
-
-		MUST(!pthread_join(threads[t].id, &done));
-		MUST(done);
-	}
+	__atomic_store_n(&state, STOP, __ATOMIC_RELAXED);
+	for (int t = 0; t < nr; t++)
+		MUST(!pthread_join(threads[t].id, NULL));
 }
 
 static void run(const void *arg)
@@ -157,14 +187,7 @@ static void run(const void *arg)
 	/* how many pages it is in a second when nothing is scanned */
 	MUST(!numa_balancing_set(0));
 	reached = 1;
-	for (int t = 0; t < nr; t++)
-		threads[t].used = 0;
-	{
-		struct layout quiet = *l;
-
-		quiet.shared = true;
-		run_for(&quiet, &reached, &idle_ran);
-	}
+	run_for(l, p, false, &reached, &idle_ran);
 	for (int t = 0; t < nr; t++) {
 		threads[t].idle = threads[t].used;
 		threads[t].used = 0;
@@ -173,7 +196,7 @@ static void run(const void *arg)
 	migrated = vmstat("numa_pages_migrated");
 	MUST(!numa_balancing_set(1));
 	reached = l->shared ? SHARED_SECONDS : GIVE_UP;
-	run_for(l, &reached, &ran);
+	run_for(l, p, true, &reached, &ran);
 	migrated = vmstat("numa_pages_migrated") - migrated;
 	for (int t = 0; t < nr; t++)
 		spent += ran - idle_ran * threads[t].used / threads[t].idle;
