@@ -123,9 +123,10 @@ make_small_base() {
 checkpatch() {
 	local words=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 	[[ -f $words ]] || die "codespell has no dictionary: $words"
-	# it reads .checkpatch.conf here and spells by the tree's word list
+	# it reads .checkpatch.conf here and spells by the tree's word list; what it runs for a license is
+	# for the system's python3
 	(cd "$top" && sed '1,/^---$/s/^Proof: .*/Proof:/' "$1" |
-		perl "$2/scripts/checkpatch.pl" --root="$2" --strict --codespell \
+		PATH=/usr/bin:$PATH perl "$2/scripts/checkpatch.pl" --root="$2" --strict --codespell \
 			--codespellfile="$words" --no-summary --terse --show-types - |
 		sed "s|^-:|$1:|")
 }

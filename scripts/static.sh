@@ -11,9 +11,9 @@ usage() {
 	cat <<-END
 		usage: static.sh [-h]
 
-		Runs sparse, gcc and clang with W=1, coccicheck and kernel-doc on the files that the
-		series touches, as they are at the base and as they are on branch numa with your
-		uncommitted edits, and checkpatch on each commit. Only what is new counts, and fails.
+		Runs sparse, gcc and clang with W=1, gcc for arm64 and for powerpc too, coccicheck and
+		kernel-doc on the files that the series touches, as they are at the base and as they
+		are on branch numa with your uncommitted edits, and checkpatch on each commit. Only what is new counts, and fails.
 
 		Then each tool is given a fault made for it, in a copy of the smallest of these files:
 		one that does not find it has failed, whatever it said of the series.
@@ -28,7 +28,9 @@ static=$work/static
 src=$static/linux
 seen=$results/static
 # in this order: sparse needs gcc's objects, and coccicheck takes longest
-tools=(gcc sparse clang kernel-doc checkpatch coccicheck)
+tools=(gcc sparse clang arm64 powerpc kernel-doc checkpatch coccicheck)
+# other architectures with NUMA balancing, and the compilers of Debian for them
+declare -A cross=([arm64]=aarch64-linux-gnu- [powerpc]=powerpc64le-linux-gnu-)
 
 # in two parts, so that codespell does not find it here
 typo=s"eperatedly"
@@ -39,6 +41,8 @@ declare -A fault_of=(
 	[sparse]='dereference of noderef expression'
 	[gcc]='variable .value. set but not used'
 	[clang]='variable .value. set but not used'
+	[arm64]='variable .value. set but not used'
+	[powerpc]='variable .value. set but not used'
 	[coccicheck]='Unneeded semicolon'
 	["kernel-doc"]="'nothing'"
 	[checkpatch]="TYPO_SPELLING: '$typo'"
@@ -80,6 +84,8 @@ make_tree() {
 	fi
 	# the index of an interrupted run
 	rm -f "$src/.git/index.lock"
+	# whose licenses spdxcheck.py, which checkpatch runs, looks at
+	git -C "$src" update-ref refs/heads/static "$(state_get base)"
 }
 
 # The tree object of branch numa with the uncommitted edits.
@@ -98,27 +104,51 @@ to_tree() {
 		die "the copy of the tree could not be made in $src: $(reason_in "$tmp/git.log")"
 }
 
-# kbuild gcc|clang ARGUMENT...
+# kbuild gcc|clang|ARCHITECTURE ARGUMENT...
 kbuild() {
 	local compiler=(CC='ccache gcc' HOSTCC='ccache gcc' KCFLAGS=-fno-diagnostics-show-caret)
-	[[ $1 == gcc ]] ||
+	if [[ $1 == clang ]]; then
 		compiler=(LLVM="$llvm" CC="ccache clang$llvm" HOSTCC="ccache clang$llvm" KCFLAGS=-fno-caret-diagnostics)
+	elif [[ -n ${cross[$1]:-} ]]; then
+		compiler+=(ARCH="$1" CROSS_COMPILE="${cross[$1]}" CC="ccache ${cross[$1]}gcc")
+	fi
 	# the kernel's Makefile gives LC_ALL up, and compilers quote as the language does
 	env -u LANGUAGE -u LC_CTYPE -u LC_MESSAGES LANG=C make -C "$src" O="$static/$1" -j"$JOBS" -k LOCALVERSION= "${compiler[@]}" \
 		"${@:2}" </dev/null
 }
 
+# The fragments that the kernel of this compiler is configured from
+fragments_of() {
+	local kernel=$top/config/kernel
+	if [[ -z ${cross[$1]:-} ]]; then
+		printf '%s\n' "$work/patched/.config" "$kernel/static.config"
+		return
+	fi
+	printf '%s\n' "$kernel"/{numa,guest,kunit}.config
+	[[ ! -f $kernel/$1.config ]] || printf '%s\n' "$kernel/$1.config"
+}
+
 configure() {
+	local fragments option log=$static/$1/config.log
+	mapfile -t fragments < <(fragments_of "$1")
 	mkdir -p "$static/$1"
-	cat "$work/patched/.config" "$top/config/kernel/static.config" >"$static/$1/.config"
-	kbuild "$1" olddefconfig >"$static/$1/config.log" 2>&1
+	cat "${fragments[@]}" >"$static/$1/.config"
+	kbuild "$1" olddefconfig >"$log" 2>&1 || return
+	# most options are those of x86; without these there is little to compile
+	for option in NUMA NUMA_BALANCING PER_VMA_LOCK TRANSPARENT_HUGEPAGE; do
+		grep -qx "CONFIG_$option=y" "$static/$1/.config" || {
+			printf 'error: CONFIG_%s is not in the configuration\n' "$option" >>"$log"
+			return 1
+		}
+	done
 }
 
 # The object that kbuild makes of a C file, without its ".o": a file that is included by
-# another one is compiled with that, and KVM's common part in the directory of x86.
+# another one, beside it or above, is compiled with that, and KVM's common part in the directory of x86.
 object_of() {
 	local dir=${1%/*} name=${1##*/} user users
-	users=$(cd "$src" && grep -lE "^#include \"${name//./\\.}\"" "$dir"/*.c) || true
+	users=$(cd "$src" && shopt -s nullglob &&
+		grep -lE "^#include \"(${dir##*/}/)?${name//./\\.}\"" "$dir"/*.c "${dir%/*}"/*.c) || true
 	if [[ -n $users ]]; then
 		for user in $users; do
 			printf '%s\n' "${user%.c}"
@@ -165,6 +195,14 @@ run_gcc() {
 
 run_clang() {
 	run_compiler clang "$@"
+}
+
+run_arm64() {
+	run_compiler arm64 "$@"
+}
+
+run_powerpc() {
+	run_compiler powerpc "$@"
 }
 
 # After gcc, so that only the checker runs.
@@ -245,6 +283,7 @@ run_checkpatch() {
 files_of() {
 	case $1 in
 	sparse | gcc | clang) printf '%s\n' "${compiled[@]}" ;;
+	arm64 | powerpc) printf '%s\n' "${compiled[@]}" | grep -vE '^(arch|virt)/' ;;
 	checkpatch) sed "1d; s|^|$static/patches/|" "$static/patches/series" ;;
 	*) printf '%s\n' "${touched[@]}" ;;
 	esac | sed '/^$/d'
@@ -268,7 +307,7 @@ run_tool() {
 # What the findings at the base depend on
 base_key() {
 	printf '%s\n' "$base_tree" "${touched[@]}" "${version[@]}"
-	sha "$top/scripts/static.sh" "$top/scripts/findings.sh" "$work/patched/.config" "$top/config/kernel/static.config"
+	sha "$top/scripts/static.sh" "$top/scripts/findings.sh" "$work/patched/.config" "$top"/config/kernel/*.config
 }
 
 at_base() {
@@ -321,7 +360,7 @@ not_compiled() {
 with_faults() {
 	local tool file
 	mkdir -p "$seen/fault"
-	file=$(cd "$src" && find "${compiled[@]}" mm/mempolicy.c -printf '%s %p\n' 2>/dev/null | sort -n | sed -n '1s/^[0-9]* //p') || true
+	file=$(cd "$src" && { files_of arm64 && echo mm/mempolicy.c; } | xargs stat -c '%s %n' 2>/dev/null | sort -n | sed -n '1s/^[0-9]* //p') || true
 	fault_text >>"$src/$file"
 	{
 		printf 'From: A Tester <tester@localhost>\nSubject: [PATCH] mm: a fault\n\nIt has a reason that is long enough.\n---\n'
@@ -439,6 +478,8 @@ main() {
 		[gcc]="gcc $(gcc -dumpfullversion) W=1"
 		[clang]="clang $("clang$llvm" -dumpversion) W=1"
 		[coccicheck]="coccicheck, spatch $(spatch --version | awk 'NR == 1 { print $3 }')"
+		[arm64]="gcc $("${cross[arm64]}gcc" -dumpfullversion) for arm64 W=1"
+		[powerpc]="gcc $("${cross[powerpc]}gcc" -dumpfullversion) for powerpc W=1"
 		["kernel-doc"]="kernel-doc -Wall"
 		[checkpatch]="checkpatch --strict"
 	)

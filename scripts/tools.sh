@@ -24,10 +24,14 @@ run_tools=(git:git make:make gcc:gcc ld:binutils flex:flex bison:bison bc:bc per
 	/usr/share/keyrings/debian-archive-keyring.gpg:debian-archive-keyring
 	qemu-system-x86_64:qemu-system-x86 /usr/share/seabios/bios-256k.bin:seabios
 	busybox:busybox-static numactl:numactl timeout:coreutils)
-check_tools=(shellcheck:shellcheck shfmt:shfmt codespell:codespell b4:b4)
+# checkpatch, which asks spdxcheck.py about licenses
+checkpatch_tools=(codespell:codespell /usr/lib/python3/dist-packages/ply:python3-ply
+	/usr/lib/python3/dist-packages/git:python3-git)
+check_tools=(shellcheck:shellcheck shfmt:shfmt b4:b4)
 # some of coccicheck's scripts are OCaml
-static_tools=(codespell:codespell clang-19:clang-19 ld.lld-19:lld-19 llvm-ar-19:llvm-19
-	spatch:coccinelle ocamlopt:ocaml)
+static_tools=(clang-19:clang-19 ld.lld-19:lld-19 llvm-ar-19:llvm-19
+	spatch:coccinelle ocamlopt:ocaml
+	aarch64-linux-gnu-gcc:gcc-aarch64-linux-gnu powerpc64le-linux-gnu-gcc:gcc-powerpc64le-linux-gnu)
 
 # of the system's python3, whatever others there are
 report_tools=(/usr/bin/python3:python3 /usr/lib/python3/dist-packages/matplotlib:python3-matplotlib
@@ -58,9 +62,9 @@ main() {
 	while (($#)); do
 		case $1 in
 		-h) usage && exit ;;
-		--list) list=y && tools+=("${check_tools[@]}" "${static_tools[@]:1}" "${report_tools[@]}") ;;
-		check) tools+=("${check_tools[@]}") ;;
-		static) tools+=("${static_tools[@]}") ;;
+		--list) list=y && tools+=("${checkpatch_tools[@]}" "${check_tools[@]}" "${static_tools[@]}" "${report_tools[@]}") ;;
+		check) tools+=("${checkpatch_tools[@]}" "${check_tools[@]}") ;;
+		static) tools+=("${checkpatch_tools[@]}" "${static_tools[@]}") ;;
 		report) tools+=("${report_tools[@]}") ;;
 		*) usage_error "tools.sh accepts -h, --list, check, static and report, not $1" ;;
 		esac
