@@ -41,12 +41,14 @@ all_proofs_of() {
 	sed -n '/^---$/q; s/^Proof: kselftest //p' "$patches/${names[$1 - 1]}"
 }
 
-# What the row of patch number $1 is made from
+# What the row of patch number $1 is made from; documents are no part of a kernel
 made_from() {
-	local pattern word topo
+	local pattern word topo commit
 	{
 		subject_of "$1"
-		tree_git rev-parse "numa~$((${#names[@]} - $1 + 1))^{tree}" "numa~$((${#names[@]} - $1))^{tree}"
+		for commit in "numa~$((${#names[@]} - $1 + 1))" "numa~$((${#names[@]} - $1))"; do
+			tree_git ls-tree "$commit" | grep -v '[[:space:]]Documentation$'
+		done
 		cat "$top"/config/kernel/*.config "$top/scripts/guest/init" "$top/scripts/prove.sh"
 		while read -r pattern word topo; do
 			printf '%s %s %s\n' "$pattern" "$word" "$topo"

@@ -18,7 +18,6 @@
  * are counted anew each time.
  */
 #include <fcntl.h>
-#include <linux/mount.h>
 
 #include "numa_util.h"
 #include "kselftest_harness.h"
@@ -61,25 +60,12 @@ static struct nodemask memory_nodes(void)
 	(m)->cpuset.name[0] = '\0';					\
 } while (0)
 
-/* The directory is removed by a process that has not made it, and has no mount of it */
-static int cgroup2_mount(void)
-{
-	int fs, fd = -1;
-
-	fs = syscall(SYS_fsopen, "cgroup2", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return -1;
-	if (!syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	close(fs);
-	return fd;
-}
-
 static void machine_restore(struct __test_metadata *_metadata, struct machine *m)
 {
 	EXPECT_EQ(0, hotplug_offline(&m->h));
+	/* by a process that has not made the directory, and has no mount of it */
 	if (m->cpuset.name[0]) {
-		m->cpuset.root = cgroup2_mount();
+		m->cpuset.root = cgroup_mount(m->cpuset.v1);
 		EXPECT_EQ(0, cpuset_remove(&m->cpuset));
 	}
 	numa_balancing_restore(m->balancing);
@@ -570,6 +556,64 @@ TEST_F(in_cpuset, named_alone)
 	named(_metadata, &self->m, TASK, variant->mode, variant->flags, user);
 	ASSERT_EQ(0, sys_set_mempolicy(MPOL_DEFAULT, NULL));
 	named(_metadata, &self->m, VMA, variant->mode, variant->flags, user);
+}
+
+/*
+ * In a hierarchy of v1 a task's policy is bound to the nodes of the cpuset whenever it is
+ * moved, also where these are the nodes that it has. That changes nothing, whatever came
+ * and went before.
+ */
+FIXTURE(moved)
+{
+	struct machine m;
+	bool taken;
+};
+
+FIXTURE_VARIANT(moved)
+{
+	int mode;
+};
+
+FIXTURE_VARIANT_ADD(moved, bind) { .mode = MPOL_BIND };
+FIXTURE_VARIANT_ADD(moved, interleave) { .mode = MPOL_INTERLEAVE };
+FIXTURE_VARIANT_ADD(moved, weighted_interleave) { .mode = MPOL_WEIGHTED_INTERLEAVE };
+
+FIXTURE_SETUP(moved)
+{
+	int v1, err;
+
+	MACHINE_GET(&self->m);
+	v1 = cgroup1_take_cpuset(&self->taken);
+	err = cpuset_create(&self->m.cpuset);
+	if (v1 >= 0)
+		close(v1);
+	if (err || !self->m.cpuset.v1) {
+		if (!err)
+			cpuset_remove(&self->m.cpuset);
+		numa_balancing_restore(self->m.balancing);
+		SKIP(return, "needs cpuset");
+	}
+}
+
+FIXTURE_TEARDOWN_PARENT(moved)
+{
+	machine_restore(_metadata, &self->m);
+	if (self->taken)
+		EXPECT_EQ(0, cgroup1_return_cpuset());
+}
+
+TEST_F(moved, to_the_same_nodes)
+{
+	struct nodemask user = NODEMASK(self->m.high), here;
+	struct subject s;
+
+	node_online(_metadata, &self->m, true);
+	subject_new(_metadata, &s, TASK, variant->mode, 0, user);
+	node_online(_metadata, &self->m, false);
+	here = memory_nodes();
+	ASSERT_EQ(0, cpuset_set_mems(&self->m.cpuset, &here));
+	ASSERT_EQ(0, cpuset_enter(&self->m.cpuset));
+	expect_policy(_metadata, &s, &user);
 }
 
 /* The nodes of a policy are not all that allocation begins with */

@@ -203,22 +203,6 @@ static void nap(void)
 	nanosleep(&ms, NULL);
 }
 
-static int cgroup_mount(bool v1)
-{
-	int fs, fd = -1, saved;
-
-	fs = syscall(SYS_fsopen, v1 ? "cgroup" : "cgroup2", FSOPEN_CLOEXEC);
-	if (fs < 0)
-		return -1;
-	if ((!v1 || !syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "cpuset", NULL, 0)) &&
-	    !syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
-		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
-	saved = errno;
-	close(fs);
-	errno = saved;
-	return fd;
-}
-
 /* "thread-self", as the main thread may have ended */
 static const char *cg_path(const struct cpuset *cs, const char *file)
 {
@@ -231,18 +215,6 @@ static const char *cg_path(const struct cpuset *cs, const char *file)
 static int write_mems(const struct cpuset *cs, const struct nodemask *mems)
 {
 	return file_write(cg_path(cs, "cpuset.mems"), nodemask_str(mems));
-}
-
-static bool v2_lists_cpuset(const char *file)
-{
-	struct cpuset v2 = { .root = cgroup_mount(false), .name = "." };
-	char buf[4096];
-	bool yes;
-
-	yes = v2.root >= 0 && !file_read(cg_path(&v2, file), buf, sizeof(buf)) &&
-	      strstr(buf, "cpuset");
-	close(v2.root);
-	return yes;
 }
 
 static int rmdir_wait(const struct cpuset *cs, long deadline)
@@ -268,26 +240,9 @@ static int env_remove(struct env *e)
 		ret |= rmdir_wait(&e->child[i], deadline);
 	}
 	ret |= cpuset_remove(&e->p);
-	/* v1 ends with an unmount that finds nothing left of the directories */
-	while (e->taken && !v2_lists_cpuset("cgroup.controllers")) {
-		if (now_ms() >= deadline)
-			return -1;
-		close(cgroup_mount(true));
-		nap();
-	}
+	if (e->taken)
+		ret |= cgroup1_return_cpuset();
 	return ret;
-}
-
-/* The v1 hierarchy takes the controller when v2 has no trace of a cpuset any more */
-static int v1_mount(void)
-{
-	long deadline = now_ms() + DEADLINE_MS;
-	int fd;
-
-	while ((fd = cgroup_mount(true)) < 0 && errno == EBUSY && now_ms() < deadline &&
-	       !v2_lists_cpuset("cgroup.subtree_control"))
-		nap();
-	return fd;
 }
 
 static int env_fill(struct env *e)
@@ -321,9 +276,8 @@ static int env_make(struct env *e)
 {
 	int v1 = -1, err;
 
-	e->taken = e->way.v1 && v2_lists_cpuset("cgroup.controllers");
 	if (e->way.v1)
-		v1 = v1_mount();
+		v1 = cgroup1_take_cpuset(&e->taken);
 	err = cpuset_create(&e->p);
 	if (v1 >= 0)
 		close(v1);

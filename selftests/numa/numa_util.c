@@ -805,10 +805,9 @@ int file_in_new_fs(const char *fs, const char *option, const char *value)
 	return fd;
 }
 
-/* Root of a cgroup hierarchy as a detached mount, or -1 */
-static int cgroup_mount(bool v1)
+int cgroup_mount(bool v1)
 {
-	int fs, fd = -1;
+	int fs, fd = -1, saved;
 
 	fs = syscall(SYS_fsopen, v1 ? "cgroup" : "cgroup2", FSOPEN_CLOEXEC);
 	if (fs < 0)
@@ -816,7 +815,9 @@ static int cgroup_mount(bool v1)
 	if ((!v1 || !syscall(SYS_fsconfig, fs, FSCONFIG_SET_FLAG, "cpuset", NULL, 0)) &&
 	    !syscall(SYS_fsconfig, fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0))
 		fd = syscall(SYS_fsmount, fs, FSMOUNT_CLOEXEC, 0);
+	saved = errno;
 	close(fs);
+	errno = saved;
 	return fd;
 }
 
@@ -828,7 +829,9 @@ static struct cgroup_path cgroup_path(const struct cpuset *cs, const char *dir, 
 {
 	struct cgroup_path path;
 
-	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d/%s/%s", cs->root, dir, file);
+	/* not "self": the main thread may have ended */
+	snprintf(path.name, sizeof(path.name), "/proc/thread-self/fd/%d/%s/%s", cs->root, dir,
+		 file);
 	return path;
 }
 
@@ -894,17 +897,53 @@ int cpuset_enter(const struct cpuset *cs)
 	return file_write(cgroup_path(cs, cs->name, "cgroup.procs").name, "0");
 }
 
+/* Waiting for cgroups: for five seconds at most */
+#define CGROUP_TRIES	5000
+static const struct timespec cgroup_pause = { .tv_nsec = 1000000 };
+
 int cpuset_remove(struct cpuset *cs)
 {
-	const struct timespec pause = { .tv_nsec = 1000000 };
-	int tries = 5000, ret = 0;
+	int tries = CGROUP_TRIES, ret = 0;
 
 	/* a task that has been waited for may still be on its way out */
 	while (cs->name[0] && (ret = rmdir(cgroup_path(cs, cs->name, "").name)) &&
 	       errno == EBUSY && tries--)
-		nanosleep(&pause, NULL);
+		nanosleep(&cgroup_pause, NULL);
 	if (!ret && cs->enabled)
 		ret = file_write(cgroup_path(cs, ".", "cgroup.subtree_control").name, "-cpuset");
 	close(cs->root);
 	return ret;
+}
+
+static bool cgroup2_lists_cpuset(const char *file)
+{
+	struct cpuset v2 = { .root = cgroup_mount(false) };
+	bool yes = v2.root >= 0 && lists_cpuset(&v2, file);
+
+	close(v2.root);
+	return yes;
+}
+
+int cgroup1_take_cpuset(bool *taken)
+{
+	int tries = CGROUP_TRIES, fd;
+
+	*taken = cgroup2_lists_cpuset("cgroup.controllers");
+	while ((fd = cgroup_mount(true)) < 0 && errno == EBUSY && tries-- &&
+	       !cgroup2_lists_cpuset("cgroup.subtree_control"))
+		nanosleep(&cgroup_pause, NULL);
+	return fd;
+}
+
+int cgroup1_return_cpuset(void)
+{
+	int tries = CGROUP_TRIES;
+
+	while (!cgroup2_lists_cpuset("cgroup.controllers")) {
+		if (!tries--)
+			return -1;
+		close(cgroup_mount(true));
+		nanosleep(&cgroup_pause, NULL);
+	}
+	return 0;
 }

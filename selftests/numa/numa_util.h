@@ -295,6 +295,15 @@ int cpuset_set_mems(const struct cpuset *cs, const struct nodemask *mems);
 /* The calling process goes in; mems must have been set */
 int cpuset_enter(const struct cpuset *cs);
 int cpuset_remove(struct cpuset *cs);
+/* The root of v2, or of the v1 hierarchy of cpusets, as a detached mount; or -1 */
+int cgroup_mount(bool v1);
+/*
+ * The same for v1, which takes the controller once v2 has no trace of a cpuset; @taken: v2
+ * had it, so that cgroup1_return_cpuset() is to give it back, which takes an unmount
+ * that finds no directory left. Both wait for that.
+ */
+int cgroup1_take_cpuset(bool *taken);
+int cgroup1_return_cpuset(void);
 
 /*
  * Nothing of the kernel's log below KERN_EMERG goes to the console: for a test that
