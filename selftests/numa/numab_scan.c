@@ -58,6 +58,10 @@
 #define IDLE_PASSES	20
 #define WAKE_MS		1000
 
+/* A process that is woken again and again: its threads, and its scan period */
+#define WOKEN_THREADS	8
+#define WOKEN_MS	20
+
 /*
  * Mappings without anything to mark that their only thread has not used of late, the time
  * from turn to turn, and how many passes over them there are in UNUSED_TIME_MS. With a turn
@@ -81,6 +85,19 @@
 #define QUIET_MS	1000
 #define QUIET_SLEEP_MS	20
 #define QUIET_PASSES	2
+
+/*
+ * Beside threads with a policy of their own: memory that takes several scan periods, how much
+ * of it is due in one, how many pages at its end are looked at for hints, and how many times
+ * as long these may take then
+ */
+#define OTHERS_SIZE	(32UL << 20)
+#define OTHERS_SCAN_MB	8
+#define OTHERS_MS	100
+#define OTHERS_TIME_MS	10000
+#define OTHERS_END	32
+#define OTHERS_RATIO	3
+#define OTHERS_THREADS	8
 
 /*
  * A device that has memory of its own, of the kernel's test driver for HMM
@@ -971,15 +988,15 @@ static void *locker(void *arg)
 	return NULL;
 }
 
-/* Start such a thread on another node, and wait until it is at it */
+/* Start a thread on another node, and wait until it is at it */
 static void neighbour_start(struct __test_metadata *_metadata, const struct env *e,
-			    struct neighbour *n)
+			    struct neighbour *n, void *(*does)(void *))
 {
 	pthread_t thread;
 
 	n->e = e;
 	n->node = numa_node_with_both(&e->nodes, e->near);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, n));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, does, n));
 	while (!__atomic_load_n(&n->ready, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
 		cpu_relax();
@@ -1025,7 +1042,7 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	alone = turns(&b);
 	/* the others are for the VMAs that it does not use, one by one */
 	EXPECT_LT(TURNS / 8, alone);
-	neighbour_start(_metadata, e, &n);
+	neighbour_start(_metadata, e, &n, locker);
 	beside = turns(&b);
 	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
 	EXPECT_LE(4 * alone, 5 * beside) {
@@ -1204,6 +1221,17 @@ TEST_F(sparse, marked_in_one_pass)
 	in_child(_metadata, &self->env, mark_sparse, NULL);
 }
 
+/* Uses the CPU and no memory, not even its stack: has no faults, and takes turns */
+static void *spinner(void *arg)
+{
+	for (;;) {
+		for (int i = 0; i < 10000; i++)
+			__asm__ volatile("");
+		cpu_relax();
+	}
+	return arg;
+}
+
 /* What is going to give a scan something to do again */
 enum { TASK_POLICY, POLICY, MEMORY, PROTECTION, CPU };
 
@@ -1265,6 +1293,46 @@ static void scan_idle(struct __test_metadata *_metadata, const struct env *e, co
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
+/* Changes memory that is of no interest to the scan, again and again */
+static void *changer(void *arg)
+{
+	char *p = mmap(NULL, page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+
+	while (p != MAP_FAILED && !mprotect(p, page_size(), PROT_READ) &&
+	       !mprotect(p, page_size(), PROT_READ | PROT_WRITE))
+		usleep(2000);
+	return arg;
+}
+
+/* Many threads, nothing to mark, and something new all the time */
+static void scan_woken(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const struct memory stays = { TASK, MPOL_BIND, FAR };
+	struct numab_knobs knobs = fast;
+	pthread_t thread;
+	struct buffer b;
+
+	(void)arg;
+	/* what a new thread begins with */
+	knobs.value[NUMAB_SCAN_DELAY] = WOKEN_MS;
+	knobs.value[NUMAB_PERIOD_MIN] = WOKEN_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = IDLE_MAX_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, &stays);
+	/* a thread runs where its creator does */
+	for (int i = 0; i < WOKEN_THREADS; i++) {
+		ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[i % e->nodes.nr_cpu]));
+		ASSERT_EQ(0, pthread_create(&thread, NULL, spinner, NULL));
+	}
+	ASSERT_EQ(0, pthread_create(&thread, NULL, changer, NULL));
+	ASSERT_EQ(0, numa_balancing_set(1));
+	EXPECT_GE(IDLE_TIME_MS / WOKEN_MS + 1, idle());
+	ASSERT_EQ(0, numa_balancing_set(0));
+}
+
 /* A process with nothing to scan, until it has something */
 FIXTURE(idle)
 {
@@ -1303,6 +1371,32 @@ FIXTURE_TEARDOWN_PARENT(idle)
 TEST_F(idle, backs_off_and_comes_back)
 {
 	in_child(_metadata, &self->env, scan_idle, &variant->what);
+}
+
+/*
+ * At once, but not before the scan period of the last pass is over: who changes something
+ * all the time is not scanned more often for each of his threads.
+ */
+FIXTURE(woken)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(woken)
+{
+	env_get(_metadata, &self->env, 0);
+	if (scan_seq() < 0)
+		SKIP(return, "needs sched_debug");
+}
+
+FIXTURE_TEARDOWN_PARENT(woken)
+{
+	env_restore(&self->env);
+}
+
+TEST_F(woken, keeps_the_period)
+{
+	in_child(_metadata, &self->env, scan_woken, NULL);
 }
 
 static void scan_unused(struct __test_metadata *_metadata, const struct env *e, const void *arg)
@@ -1423,15 +1517,92 @@ TEST_F(spread, no_turn_is_long)
 	in_child(_metadata, &self->env, scan_in_parts, NULL);
 }
 
-/* Uses the CPU and no memory, not even its stack: has no faults, and takes turns */
-static void *spinner(void *arg)
+/* Memory that is where it belongs, and takes many turns: hints come and go */
+static void others_map(struct __test_metadata *_metadata, struct buffer *b, int node)
 {
-	for (;;) {
-		for (int i = 0; i < 10000; i++)
-			__asm__ volatile("");
-		cpu_relax();
+	struct numab_knobs knobs = fast;
+
+	/* what a new thread begins with; and task_scan_min() divides by memory in scan sizes */
+	knobs.value[NUMAB_SCAN_DELAY] = OTHERS_MS;
+	knobs.value[NUMAB_PERIOD_MIN] = OTHERS_MS * (OTHERS_SIZE / (OTHERS_SCAN_MB << 20) + 1);
+	knobs.value[NUMAB_PERIOD_MAX] = OTHERS_MS;
+	knobs.value[NUMAB_SCAN_SIZE] = OTHERS_SCAN_MB;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, b, 0, OTHERS_SIZE);
+	buffer_place(_metadata, b, node);
+}
+
+/* Of this thread, as hinting faults are */
+static long minor_faults(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_minflt;
+}
+
+/* How many ms it takes until the last pages of @b have had hints ROUNDS times; or it was too long */
+static long time_to_end(const struct buffer *b)
+{
+	long start = now_ms(), faults = 0;
+	struct buffer end = *b;
+
+	end.len = OTHERS_END * page_size();
+	end.addr += b->len - end.len;
+	do {
+		faults -= minor_faults();
+		buffer_touch(&end);
+		faults += minor_faults();
+	} while (faults < ROUNDS * OTHERS_END && now_ms() - start < OTHERS_TIME_MS);
+	return now_ms() - start;
+}
+
+/*
+ * Threads on all other CPUs that have a policy of their own, and so nothing that may get a
+ * hint. A new thread has the policy of its creator, and runs where that does.
+ */
+static void *bound(void *arg)
+{
+	struct neighbour *n = arg;
+	const struct numa_nodes *nodes = &n->e->nodes;
+	struct nodemask mask = NODEMASK(n->e->near);
+	bool ok = !sys_set_mempolicy(MPOL_BIND, &mask);
+	pthread_t thread;
+
+	for (int i = 0; ok && i < OTHERS_THREADS; i++) {
+		int node = nodes->cpu[i % nodes->nr_cpu];
+
+		if (node != n->e->near)
+			ok = !numa_run_on(nodes, node) &&
+			     !pthread_create(&thread, NULL, spinner, NULL);
 	}
-	return arg;
+	__atomic_store_n(ok ? &n->ready : &n->failed, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void scan_beside_policy(struct __test_metadata *_metadata, const struct env *e,
+			       const void *arg)
+{
+	struct neighbour n = { 0 };
+	long alone, beside;
+	pthread_t thread;
+	struct buffer b;
+
+	(void)arg;
+	others_map(_metadata, &b, e->near);
+	/* with a second thread, what is local gets hints too */
+	ASSERT_EQ(0, pthread_create(&thread, NULL, sleeper, NULL));
+	ASSERT_EQ(0, numa_balancing_set(1));
+	alone = time_to_end(&b);
+	ASSERT_GT(OTHERS_TIME_MS, alone);
+	neighbour_start(_metadata, e, &n, bound);
+	beside = time_to_end(&b);
+	ASSERT_EQ(0, numa_balancing_set(0));
+	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
+	EXPECT_GE(OTHERS_RATIO * alone, beside) {
+		TH_LOG("the end had its hints in %ld ms, and in %ld beside the others", alone,
+		       beside);
+	}
+	EXPECT_TRUE(buffer_intact(&b));
 }
 
 static void sleep_and_fault(struct __test_metadata *_metadata, const struct env *e,
@@ -1496,6 +1667,32 @@ FIXTURE_TEARDOWN_PARENT(quiet)
 TEST_F(quiet, others_are_scanned)
 {
 	in_child(_metadata, &self->env, sleep_and_fault, NULL);
+}
+
+/* Threads with a policy of their own */
+FIXTURE(bound)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(bound)
+{
+	env_get(_metadata, &self->env, 0);
+	NEED_BOTH_NODES(&self->env.nodes, 2);
+}
+
+FIXTURE_TEARDOWN_PARENT(bound)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Nothing without a policy may get a hint when it is scanned by a thread that has one. That
+ * says nothing about the memory of the others either (scan_is_for_others()).
+ */
+TEST_F(bound, others_are_scanned)
+{
+	in_child(_metadata, &self->env, scan_beside_policy, NULL);
 }
 
 struct seen {
