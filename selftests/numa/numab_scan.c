@@ -87,19 +87,6 @@
 #define QUIET_PASSES	2
 
 /*
- * Beside threads with a policy of their own: memory that takes several scan periods, how much
- * of it is due in one, how many pages at its end are looked at for hints, and how many times
- * as long these may take then
- */
-#define OTHERS_SIZE	(32UL << 20)
-#define OTHERS_SCAN_MB	8
-#define OTHERS_MS	100
-#define OTHERS_TIME_MS	10000
-#define OTHERS_END	32
-#define OTHERS_RATIO	3
-#define OTHERS_THREADS	8
-
-/*
  * A device that has memory of its own, of the kernel's test driver for HMM
  * (lib/test_hmm_uapi.h, which is not installed): what it is asked, how it moves a range of
  * the caller's memory to itself, and how it says what pages of a range are.
@@ -981,22 +968,22 @@ static void *locker(void *arg)
 		ok = !mprotect(p, LOCKED_SIZE, PROT_READ) &&
 		     !mprotect(p, LOCKED_SIZE, PROT_READ | PROT_WRITE);
 		/* where CPUs take turns it is free when another gets his: not too often */
-		if (i % 4 == 0)
+		if (i % 8 == 0)
 			cpu_relax();
 	}
 	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
 	return NULL;
 }
 
-/* Start a thread on another node, and wait until it is at it */
+/* Start such a thread on another node, and wait until it is at it */
 static void neighbour_start(struct __test_metadata *_metadata, const struct env *e,
-			    struct neighbour *n, void *(*does)(void *))
+			    struct neighbour *n)
 {
 	pthread_t thread;
 
 	n->e = e;
 	n->node = numa_node_with_both(&e->nodes, e->near);
-	ASSERT_EQ(0, pthread_create(&thread, NULL, does, n));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, n));
 	while (!__atomic_load_n(&n->ready, __ATOMIC_ACQUIRE) &&
 	       !__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
 		cpu_relax();
@@ -1042,7 +1029,7 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	alone = turns(&b);
 	/* the others are for the VMAs that it does not use, one by one */
 	EXPECT_LT(TURNS / 8, alone);
-	neighbour_start(_metadata, e, &n, locker);
+	neighbour_start(_metadata, e, &n);
 	beside = turns(&b);
 	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
 	EXPECT_LE(4 * alone, 5 * beside) {
@@ -1517,94 +1504,6 @@ TEST_F(spread, no_turn_is_long)
 	in_child(_metadata, &self->env, scan_in_parts, NULL);
 }
 
-/* Memory that is where it belongs, and takes many turns: hints come and go */
-static void others_map(struct __test_metadata *_metadata, struct buffer *b, int node)
-{
-	struct numab_knobs knobs = fast;
-
-	/* what a new thread begins with; and task_scan_min() divides by memory in scan sizes */
-	knobs.value[NUMAB_SCAN_DELAY] = OTHERS_MS;
-	knobs.value[NUMAB_PERIOD_MIN] = OTHERS_MS * (OTHERS_SIZE / (OTHERS_SCAN_MB << 20) + 1);
-	knobs.value[NUMAB_PERIOD_MAX] = OTHERS_MS;
-	knobs.value[NUMAB_SCAN_SIZE] = OTHERS_SCAN_MB;
-	ASSERT_EQ(0, numab_knobs_set(&knobs));
-	buffer_map(_metadata, b, 0, OTHERS_SIZE);
-	buffer_place(_metadata, b, node);
-}
-
-/* Of this thread, as hinting faults are */
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	return getrusage(RUSAGE_THREAD, &usage) ? 0 : usage.ru_minflt;
-}
-
-/* How many ms it takes until the last pages of @b have had hints ROUNDS times; or it was too long */
-static long time_to_end(const struct buffer *b)
-{
-	long start = now_ms(), faults = 0;
-	struct buffer end = *b;
-
-	end.len = OTHERS_END * page_size();
-	end.addr += b->len - end.len;
-	do {
-		faults -= minor_faults();
-		buffer_touch(&end);
-		faults += minor_faults();
-	} while (faults < ROUNDS * OTHERS_END && now_ms() - start < OTHERS_TIME_MS);
-	return now_ms() - start;
-}
-
-/*
- * Threads on all other CPUs that have a policy of their own, and so nothing that may get a
- * hint. A new thread has the policy of its creator, and runs where that does.
- */
-static void *bound(void *arg)
-{
-	struct neighbour *n = arg;
-	const struct numa_nodes *nodes = &n->e->nodes;
-	struct nodemask mask = NODEMASK(n->e->near);
-	bool ok = !sys_set_mempolicy(MPOL_BIND, &mask);
-	pthread_t thread;
-
-	for (int i = 0; ok && i < OTHERS_THREADS; i++) {
-		int node = nodes->cpu[i % nodes->nr_cpu];
-
-		if (node != n->e->near)
-			ok = !numa_run_on(nodes, node) &&
-			     !pthread_create(&thread, NULL, spinner, NULL);
-	}
-	__atomic_store_n(ok ? &n->ready : &n->failed, true, __ATOMIC_RELEASE);
-	return NULL;
-}
-
-static void scan_beside_policy(struct __test_metadata *_metadata, const struct env *e,
-			       const void *arg)
-{
-	struct neighbour n = { 0 };
-	long alone, beside;
-	pthread_t thread;
-	struct buffer b;
-
-	(void)arg;
-	others_map(_metadata, &b, e->near);
-	/* with a second thread, what is local gets hints too */
-	ASSERT_EQ(0, pthread_create(&thread, NULL, sleeper, NULL));
-	ASSERT_EQ(0, numa_balancing_set(1));
-	alone = time_to_end(&b);
-	ASSERT_GT(OTHERS_TIME_MS, alone);
-	neighbour_start(_metadata, e, &n, bound);
-	beside = time_to_end(&b);
-	ASSERT_EQ(0, numa_balancing_set(0));
-	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
-	EXPECT_GE(OTHERS_RATIO * alone, beside) {
-		TH_LOG("the end had its hints in %ld ms, and in %ld beside the others", alone,
-		       beside);
-	}
-	EXPECT_TRUE(buffer_intact(&b));
-}
-
 static void sleep_and_fault(struct __test_metadata *_metadata, const struct env *e,
 			    const void *arg)
 {
@@ -1667,32 +1566,6 @@ FIXTURE_TEARDOWN_PARENT(quiet)
 TEST_F(quiet, others_are_scanned)
 {
 	in_child(_metadata, &self->env, sleep_and_fault, NULL);
-}
-
-/* Threads with a policy of their own */
-FIXTURE(bound)
-{
-	struct env env;
-};
-
-FIXTURE_SETUP(bound)
-{
-	env_get(_metadata, &self->env, 0);
-	NEED_BOTH_NODES(&self->env.nodes, 2);
-}
-
-FIXTURE_TEARDOWN_PARENT(bound)
-{
-	env_restore(&self->env);
-}
-
-/*
- * Nothing without a policy may get a hint when it is scanned by a thread that has one. That
- * says nothing about the memory of the others either (scan_is_for_others()).
- */
-TEST_F(bound, others_are_scanned)
-{
-	in_child(_metadata, &self->env, scan_beside_policy, NULL);
 }
 
 struct seen {
