@@ -954,6 +954,7 @@ static void *locker(void *arg)
 {
 	struct neighbour *n = arg;
 	struct nodemask mask = NODEMASK(n->e->near);
+	unsigned int dice = 1;
 	bool ok;
 	char *p;
 
@@ -963,13 +964,18 @@ static void *locker(void *arg)
 	     !madvise(p, LOCKED_SIZE, MADV_NOHUGEPAGE) &&
 	     !madvise(p, LOCKED_SIZE, MADV_POPULATE_WRITE) &&
 	     !numa_run_on(&n->e->nodes, n->node);
-	for (int i = 1; ok; i++) {
-		__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
-		ok = !mprotect(p, LOCKED_SIZE, PROT_READ) &&
-		     !mprotect(p, LOCKED_SIZE, PROT_READ | PROT_WRITE);
-		/* where CPUs take turns it is free when another gets his: not too often */
-		if (i % 8 == 0)
-			cpu_relax();
+	while (ok) {
+		/*
+		 * Where CPUs take turns it is free when another gets his: not too often, and
+		 * never in step with the scan.
+		 */
+		dice = dice * 1103515245 + 12345;
+		for (unsigned int i = 0; ok && i < 4 + (dice >> 16) % 8; i++) {
+			__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
+			ok = !mprotect(p, LOCKED_SIZE, PROT_READ) &&
+			     !mprotect(p, LOCKED_SIZE, PROT_READ | PROT_WRITE);
+		}
+		cpu_relax();
 	}
 	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
 	return NULL;
