@@ -212,8 +212,11 @@ main() {
 	fi
 	image=$out/arch/x86/boot/bzImage built=$out/.built
 	[[ $KERNEL != +([0-9]) ]] || image=$out/$KERNEL.bzImage built=$out/$KERNEL.built
-	if [[ -n $path ]]; then
+	# of a kernel without objects no file is compiled again, and none would be said to warn
+	if [[ -n $path ]] || ((${#files[@]})); then
 		[[ -f $image ]] || die "KERNEL=$KERNEL is not built: make build KERNEL=$KERNEL"
+	fi
+	if [[ -n $path ]]; then
 		printf '%s\n' "$image"
 		return
 	fi

@@ -51,6 +51,7 @@ main() {
 	done
 	check 2 "PATCH must be empty" PATCH=1 "$top/scripts/bisect.sh" --sample
 	check 1 "is not built: make build KERNEL=debug" KERNEL=debug "$script" --path
+	check 1 "is not built: make build KERNEL=debug" KERNEL=debug "$script" --warnings mm/mempolicy.c
 	check 2 "unknown variable TOPOLOGY; accepted: BASE KDIR KERNEL TOPO" make -C "$top" help TOPOLOGY=4node
 	check 0 "make kernel-path" make -C "$top" help
 	printf '%d calls, %d wrong\n' "$count" "$bad"

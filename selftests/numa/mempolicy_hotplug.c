@@ -590,6 +590,8 @@ FIXTURE_SETUP(moved)
 	if (err || !self->m.cpuset.v1) {
 		if (!err)
 			cpuset_remove(&self->m.cpuset);
+		if (self->taken)
+			cgroup1_return_cpuset();
 		numa_balancing_restore(self->m.balancing);
 		SKIP(return, "needs cpuset");
 	}
