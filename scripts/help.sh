@@ -10,7 +10,7 @@ main() {
 		  make, make run     tools, fetch, apply, build, kselftests, guest, verdict
 		  make check         all that CI asserts; last line "N passed, N failed, N skipped"
 		  make check-fast    its part without guests and kernel builds
-		  make check-debug   all tests on all topologies with lockdep and KASAN: an hour and a half
+		  make check-debug   all tests on all topologies with lockdep and KASAN: an hour
 		  make prove         each patch: what it names as its proof fails before and passes after
 		  make bisect-check  each patch builds without a new warning in four configurations, and boots
 		  make coverage      lines and branches of mm/mempolicy.c that the tests run
