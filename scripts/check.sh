@@ -58,10 +58,13 @@ scripts_lint() {
 	"$1" "${@:2}" "${files[@]}"
 }
 
-# What a stranger finds: no file without a room, no dead link.
+# What a stranger finds: no dead link, no program that git takes for a new file.
 documents() {
-	local file link bad=0
+	local file link dir bad=0
 	cd "$top"
+	for dir in selftests/numa selftests/bench; do
+		diff <(sed -n 's/^TEST_GEN_PROGS [+:]= //p' $dir/Makefile) <(sed 1d $dir/.gitignore) || bad=1
+	done
 	for file in README.md Documentation/*.md; do
 		while IFS= read -r link; do
 			[[ $link == *://* || -e $(dirname "$file")/$link ]] && continue
@@ -76,7 +79,7 @@ documents() {
 fast_checks() {
 	check "shellcheck" scripts_lint shellcheck -x
 	check "shfmt" scripts_lint shfmt -d
-	check "documents: links and spelling" documents
+	check "documents: links and spelling; ignored files" documents
 	check "scripts explain themselves, wrong use is refused" "$top/scripts/tests/usage.sh"
 	check "topology files: mistakes name their line" "$top/scripts/tests/topology.sh"
 	check "verdicts of stored runs" "$top/scripts/tests/golden.sh"

@@ -85,6 +85,15 @@ static bool has_auto_mode(void)
 	return !access(DIR "auto", F_OK);
 }
 
+/*
+ * A kernel that knows no automatic mode. 6.18 does, in a file that is called by what a macro
+ * makes of its name: what is documented is not there, and not tested.
+ */
+static bool is_manual_only(void)
+{
+	return !has_auto_mode() && access(DIR "__auto_type", F_OK);
+}
+
 #define NEED_AUTO_MODE() do {						\
 	if (!has_auto_mode())						\
 		SKIP(return, "needs automatic_weights");		\
@@ -232,7 +241,7 @@ TEST_F(manual, keeps_weights)
 TEST_F(manual, limits)
 {
 	static const char * const bad[] = { "256", "-1", "x", "1x", " ", "0" };
-	int nr = ARRAY_SIZE(bad) - !has_auto_mode();
+	int nr = ARRAY_SIZE(bad) - is_manual_only();
 	const char *path = weight_path(self->s.nodes.mem[0]);
 	long seen;
 
@@ -247,7 +256,7 @@ TEST_F(manual, limits)
 		ASSERT_EQ(0, file_read_long(path, &seen));
 		EXPECT_EQ(255, seen);
 	}
-	if (!has_auto_mode()) {
+	if (is_manual_only()) {
 		ASSERT_EQ(0, file_write(path, "0"));
 		ASSERT_EQ(0, file_read_long(path, &seen));
 		EXPECT_EQ(1, seen);
@@ -280,7 +289,7 @@ TEST_F(manual, files)
 
 	for (int i = 0; i < self->s.nodes.nr_mem; i++)
 		nodemask_set(&with_file, self->s.nodes.mem[i]);
-	if (!has_auto_mode()) {
+	if (is_manual_only()) {
 		ASSERT_EQ(0, file_read("/sys/devices/system/node/possible", possible,
 				       sizeof(possible)));
 		ASSERT_EQ(0, nodemask_parse(possible, &with_file));
