@@ -74,12 +74,16 @@ check_build() {
 	}
 }
 
-# KERNEL=$1 in a guest
-check_boot() {
-	local dir=$out/$1-guest
-	rm -rf "$dir"
-	KERNEL=$1 TOPO=2node SEED=1 TESTS=$smoke judged_guest "$dir" || {
-		failed_why=$(sed -n 's/^ *verdict: //p' "$dir/out" | head -n1)
+# KERNEL=$1 in a guest, beside what is built next
+begin_boot() {
+	rm -rf "$out/$1-guest"
+	KERNEL=$1 TOPO=2node SEED=1 TESTS=$smoke judged_guest "$out/$1-guest" &
+	booting=$!
+}
+
+end_boot() {
+	wait "$booting" || {
+		failed_why=$(sed -n 's/^ *verdict: //p' "$out/$1-guest/out" | head -n1)
 		return 1
 	}
 }
@@ -89,33 +93,37 @@ kept_name() {
 	local tree_after tree_before
 	tree_after=$(tree_git rev-parse "numa~$((${#names[@]} - $1))^{tree}")
 	tree_before=$(tree_git rev-parse "numa~$((${#names[@]} - $1 + 1))^{tree}")
-	printf '%s %s %s %s %s' "$tree_before" "$tree_after" "$2" "$(cat "$top"/config/kernel/*.config | sha)" \
+	printf '%s %s %s %s %s' "$tree_before" "$tree_after" "$2" \
+		"$(fragments_of "$(kernel_name "$1" "$2")" | xargs cat | sha)" \
 		"$([[ $2 != guest ]] || sha "$work/initramfs.cpio" "$top/config/topology/2node.conf")" | sha
 }
 
 check_patch() {
-	local nr=$1 config cells=() why=() begin=$SECONDS verdict=ok kept
+	local nr=$1 config cells=() why=() begin=$SECONDS verdict=ok kept booting=''
 	for config in "${configs[@]}"; do
 		kept=$keep/$(kept_name "$nr" "$config")
 		if [[ -f $kept ]]; then
 			cells+=("$(cat "$kept")")
-			continue
-		fi
-		if check_build "$nr" "$config"; then
-			cells+=("$config builds")
-		else
+		elif ! check_build "$nr" "$config"; then
 			cells+=("$config FAILS") why+=("$config: $failed_why")
-			continue
-		fi
-		if [[ $config != guest ]]; then
-			printf '%s builds' "$config" >"$kept"
-		elif check_boot "$nr"; then
-			cells+=("boots")
-			printf '%s builds, boots' "$config" >"$kept"
 		else
-			cells+=("does NOT boot") why+=("2node: ${failed_why:-no verdict}")
+			cells+=("$config builds")
+			if [[ $config == guest ]]; then
+				begin_boot "$nr"
+			else
+				printf '%s builds' "$config" >"$kept"
+			fi
 		fi
 	done
+	# the first of configs
+	if [[ -z $booting ]]; then
+		:
+	elif end_boot "$nr"; then
+		cells[0]="guest builds, boots"
+		printf '%s' "${cells[0]}" >"$keep/$(kept_name "$nr" guest)"
+	else
+		cells[0]="guest does NOT boot" why+=("2node: ${failed_why:-no verdict}")
+	fi
 	((${#why[@]} == 0)) || verdict=FAILED
 	printf '%-6s %2d  %-52.52s %s, %s\n' "$verdict" "$nr" "$(subject_of "$nr")" \
 		"$(printf '%s, ' "${cells[@]}" | sed 's/, $//')" "$(min_sec $((SECONDS - begin)))"
@@ -138,6 +146,7 @@ main() {
 	?*) usage_error "bisect.sh accepts -h and --sample, not $1" ;;
 	esac
 	take_lock bisect-check
+	trap end_children EXIT
 	mapfile -t names < <(series_names)
 	((${#names[@]})) || exit 1
 	patch_range "${#names[@]}"

@@ -17,9 +17,6 @@ usage() {
 	END
 }
 
-fragments=("$top/config/kernel/numa.config" "$top/config/kernel/guest.config"
-	"$top/config/kernel/kunit.config")
-
 # Lines of the fragments that the configuration has not: "fragment:line: text". Of several
 # fragments that set the same, the last one counts.
 lost_lines() {
@@ -75,10 +72,7 @@ main() {
 	[[ $KERNEL != */* ]] || usage_error "KERNEL=$KERNEL is a file: there is nothing to configure"
 	take_lock config
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
-	case $KERNEL in
-	debug | gcov) fragments+=("$top/config/kernel/$KERNEL.config") ;;
-	[0-9]*-*) fragments+=("$top/config/kernel/${KERNEL#*-}.config") ;;
-	esac
+	mapfile -t fragments < <(fragments_of "$KERNEL")
 	mkdir -p "$out"
 
 	without=$(base_words without)$(suites_to_come)

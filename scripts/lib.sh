@@ -59,6 +59,18 @@ is_number() {
 # Other configurations that KERNEL=N-NAME has, to be compiled only: config/kernel/NAME.config
 variants="nonuma nobalancing i386"
 
+# Fragments that the configuration of KERNEL=$1 is merged from, in this order; a line each
+fragments_of() {
+	local name parts="numa guest kunit"
+	case $1 in
+	debug | gcov) parts+=" $1" ;;
+	[0-9]*-*) parts="numa compiled ${1#*-}" ;;
+	esac
+	for name in $parts; do
+		printf '%s\n' "$top/config/kernel/$name.config"
+	done
+}
+
 # KERNEL=N or N-NAME: the base with the first N patches
 is_step() {
 	[[ $KERNEL != */* && $KERNEL == [0-9]* ]]

@@ -49,7 +49,7 @@ made_from() {
 		for commit in "numa~$((${#names[@]} - $1 + 1))" "numa~$((${#names[@]} - $1))"; do
 			tree_git ls-tree "$commit" | grep -v '[[:space:]]Documentation$'
 		done
-		cat "$top"/config/kernel/*.config "$top/scripts/guest/init" "$top/scripts/prove.sh"
+		fragments_of "$1" | xargs cat "$top/scripts/guest/init" "$top/scripts/prove.sh"
 		while read -r pattern word topo; do
 			printf '%s %s %s\n' "$pattern" "$word" "$topo"
 			sha "$work/selftests/install/numa/${pattern%%:*}" "$top/config/topology/${topo:-4node}.conf"

@@ -117,20 +117,19 @@ kbuild() {
 		"${@:2}" </dev/null
 }
 
-# The fragments that the kernel of this compiler is configured from
-fragments_of() {
-	local kernel=$top/config/kernel
+# What the kernel of this compiler is configured from
+configured_from() {
 	if [[ -z ${cross[$1]:-} ]]; then
-		printf '%s\n' "$work/patched/.config" "$kernel/static.config"
+		printf '%s\n' "$work/patched/.config" "$top/config/kernel/static.config"
 		return
 	fi
-	printf '%s\n' "$kernel"/{numa,guest,kunit}.config
-	[[ ! -f $kernel/$1.config ]] || printf '%s\n' "$kernel/$1.config"
+	fragments_of patched
+	[[ ! -f $top/config/kernel/$1.config ]] || printf '%s\n' "$top/config/kernel/$1.config"
 }
 
 configure() {
 	local fragments option log=$static/$1/config.log
-	mapfile -t fragments < <(fragments_of "$1")
+	mapfile -t fragments < <(configured_from "$1")
 	mkdir -p "$static/$1"
 	cat "${fragments[@]}" >"$static/$1/.config"
 	kbuild "$1" olddefconfig >"$log" 2>&1 || return

@@ -3,9 +3,9 @@
  * What mappings that can never be scanned cost a process and its other threads.
  *
  * Stands for: run-times with a mapping for each object, guard page or library, of which none
- * is of interest to NUMA balancing. Measured: a process with many small read-only mappings of
- * a file, one thread that is busy and a neighbour that maps and unmaps a page; the worst
- * latency of the neighbour, and what of the busy thread's time is not its own, by guest
+ * is of interest to NUMA balancing. Measured: processes with more and more small read-only
+ * mappings of a file, one thread that is busy and a neighbour that maps and unmaps a page; the
+ * worst latency of the neighbour, and what of the busy thread's time is not its own, by guest
  * second. Limit: ten percent above the other kernel.
  *
  * lab: shift=4 topo=4node
@@ -70,8 +70,9 @@ static uint64_t observe(unsigned long *done)
 	return worst;
 }
 
-static void run(const struct layout *l)
+static void run(const void *arg)
 {
+	const struct layout *l = arg;
 	unsigned long idle, scanned;
 	size_t step = 2 * page_size();
 	char name[64], *p = NULL;
@@ -114,7 +115,7 @@ int main(void)
 	    file_write_long("/proc/sys/vm/max_map_count", 2000000))
 		bench_skip("needs root");
 	for (int i = 0; i < sizeof(layouts) / sizeof(*layouts); i++)
-		run(&layouts[i]);
+		bench_apart(run, &layouts[i]);
 	file_write_long("/proc/sys/vm/max_map_count", maps);
 	numa_balancing_set(was);
 	bench_pass();
