@@ -5,7 +5,10 @@
 # Lines of "program:subtest patch", from the "Proof: kselftest" lines of the series:
 #   Proof: kselftest PROGRAM:SUBTEST [on TOPOLOGY]
 # one a line, with * for any variant; the topology is where it does not skip, if not 4node.
-# Every patch needs such a line or "Proof: none (reason)".
+# Every patch needs such a line, or one about a measure of selftests/bench, RATIO times what it is
+# without the patch,
+#   Proof: measure SCENARIO:MEASURE at most|least RATIO
+# or "Proof: none (reason)".
 # Of the patches that KERNEL has not: all of them on the base, none on the whole series.
 # And what fails on the base and stays so, as config/base/BASE.known has it: "program:subtest
 # reason" a line.
@@ -32,8 +35,12 @@ expected_failures() {
 				[[ -z ${BASH_REMATCH[3]} || -f $top/config/topology/${BASH_REMATCH[3]}.conf ]] ||
 					die "patches/$BASE/$name: \"$line\": there is no topology ${BASH_REMATCH[3]}"
 				printf '%s %s\n' "${BASH_REMATCH[1]}" "$name"
+			elif [[ $line =~ ^measure\ ([a-z0-9_]+):[A-Za-z0-9_.]+\ at\ (most|least)\ [0-9]+(\.[0-9]+)?$ ]]; then
+				[[ -f $top/selftests/bench/${BASH_REMATCH[1]}.c ]] ||
+					die "patches/$BASE/$name: \"Proof: $line\": there is no scenario ${BASH_REMATCH[1]} in selftests/bench"
 			elif [[ ! $line =~ ^none\ \(.+\)$ ]]; then
-				die "patches/$BASE/$name: not a proof: \"$line\"; accepted: kselftest PROGRAM:SUBTEST [on TOPOLOGY], none (reason)"
+				die "patches/$BASE/$name: not a proof: \"$line\"; accepted: kselftest PROGRAM:SUBTEST [on TOPOLOGY]," \
+					"measure SCENARIO:MEASURE at most|least RATIO, none (reason)"
 			fi
 		done <<<"$proofs"
 	done

@@ -16,7 +16,8 @@ usage() {
 		kselftests that the patch names in "Proof:" lines on 4node, or on the topology that the
 		line names, and prints a line: how many of
 		the named tests fail before it and pass after it. Both runs must also be right in all else: what
-		later patches fix fails, and nothing else does.
+		later patches fix fails, and nothing else does. Where the line names a measure of
+		selftests/bench, it must be at most, or at least, so many times what it is before the patch.
 		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
 		The table is kept in results/prove/table.md. A row of an earlier call stays in it as long as
 		what it was made from is the same: the two kernels, the programs, the topology, the guest.
@@ -41,6 +42,11 @@ all_proofs_of() {
 	sed -n '/^---$/q; s/^Proof: kselftest //p' "$patches/${names[$1 - 1]}"
 }
 
+# Lines "SCENARIO MEASURE most|least BOUND" of patch number $1
+measures_of() {
+	sed -nE '/^---$/q; s/^Proof: measure ([^:]*):(.*) at (most|least) (.*)$/\1 \2 \3 \4/p' "$patches/${names[$1 - 1]}"
+}
+
 # What the row of patch number $1 is made from; documents are no part of a kernel
 made_from() {
 	local pattern word topo commit
@@ -54,6 +60,10 @@ made_from() {
 			printf '%s %s %s\n' "$pattern" "$word" "$topo"
 			sha "$work/selftests/install/numa/${pattern%%:*}" "$top/config/topology/${topo:-4node}.conf"
 		done < <(all_proofs_of "$1")
+		while read -r word pattern; do
+			printf '%s %s\n' "$word" "$pattern"
+			sha "$work/selftests/install/bench/$word" "$top"/scripts/compare.{sh,py}
+		done < <(measures_of "$1")
 	} | sha
 }
 
@@ -117,6 +127,30 @@ prove_kselftest() {
 	((status == 0)) || verdict=FAILED
 	row "$nr" "$(subject_of "$nr")" "$tests on $TOPO: $before" "$after" "$verdict"
 	((status == 0)) || sed 's/^/        /' "$out/$nr-$TOPO-before/out" "$out/$nr-$TOPO-after/out"
+	return $status
+}
+
+# The measures of patch number $1 in scenario $2
+prove_measure() {
+	local nr=$1 scenario=$2 name measure way bound unit before after ratio verdict status=0 compared=$out/$1-$2
+	build_step $((nr - 1)) "$nr"
+	# its status is about all the measures there are
+	A=$((nr - 1)) B=$nr BENCH=$scenario SEEDS=1 TOPO=4node NUMA_COMPARE=$compared \
+		"$top/scripts/compare.sh" >"$out/compare.out" 2>&1 || true
+	while read -r name measure way bound; do
+		[[ $name == "$scenario" ]] || continue
+		IFS=$'\t' read -r unit before after ratio < <(awk -F' *[|] *' -v name="$measure" \
+			'$3 == name { print $4 "\t" $5 "\t" $6 "\t" $7 }' "$compared/table.md" 2>/dev/null) || true
+		if [[ -z $ratio ]]; then
+			row "$nr" "$(subject_of "$nr")" "$name:$measure" "not measured" FAILED
+			sed 's/^/        /' "$out/compare.out"
+			return 1
+		fi
+		verdict=proven
+		awk -v r="$ratio" -v b="$bound" -v way="$way" 'BEGIN { exit !(way == "most" ? r <= b : r >= b) }' ||
+			verdict=FAILED status=1
+		row "$nr" "$(subject_of "$nr")" "$name:$measure $before $unit" "$after; $ratio times, at $way $bound wanted" "$verdict"
+	done < <(measures_of "$nr")
 	return $status
 }
 
@@ -189,7 +223,8 @@ table() {
 			# Evidence
 
 			What \`make prove\` shows of each patch of \`patches/$BASE\`, on Linux $(base_value version): the
-			kselftests that its \`Proof:\` lines name, on the kernel without it and with it, all else being equal.
+			kselftests or measures that its \`Proof:\` lines name, on the kernel without it and with it, all
+			else being equal.
 			Written by \`make prove\`, not by hand.
 
 		END
@@ -200,7 +235,7 @@ table() {
 }
 
 main() {
-	local nr topo made status=0
+	local nr topo name made status=0
 	case ${1:-} in
 	-h) usage && exit ;;
 	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
@@ -226,9 +261,12 @@ main() {
 		fi
 		rm -rf "$out/$nr.rows" "$out/$nr.rows.new" "$out/$nr.made" "$out/$nr"-*
 		made=$(made_from "$nr")
-		[[ -n $(all_proofs_of "$nr") ]] || prove_none "$nr"
+		[[ -n $(all_proofs_of "$nr")$(measures_of "$nr") ]] || prove_none "$nr"
 		for topo in $(all_proofs_of "$nr" | awk '{ print $3 == "" ? "4node" : $3 }' | sort -u); do
 			prove_kselftest "$nr" "$topo" || status=1
+		done
+		for name in $(measures_of "$nr" | cut -d' ' -f1 | sort -u); do
+			prove_measure "$nr" "$name" || status=1
 		done
 		mv "$out/$nr.rows.new" "$out/$nr.rows"
 		printf '%s\n' "$made" >"$out/$nr.made"
