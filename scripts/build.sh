@@ -176,22 +176,33 @@ run_make() {
 	((total < 1000)) || printf '%d\n' "$total" >"$out/.objects"
 }
 
-# The objects of the files $@ with W=1. What .sources says of all other objects stays true.
+# The objects of the files $@ with W=1, of those that there are in this kernel: an object may be
+# that of a later commit, which has the file. What .sources says of all other objects stays true.
 print_warnings() {
-	local f objects=()
-	for f in "$@"; do
-		[[ ! -f $out/${f%.c}.o ]] || objects+=("${f%.c}.o")
-	done
-	((${#objects[@]})) || return 0
+	local f object objects=()
 	trap leave EXIT
 	[[ ! -f $out/.sources ]] || cp "$out/.sources" "$out/.sources.kept"
 	[[ -z $commit ]] || to_commit
+	for f in "$@"; do
+		object=${f%.c}.o
+		if [[ ! -f $tree/$f ]]; then
+			rm -f "$out/$object"
+		elif [[ -f $out/$object ]]; then
+			objects+=("$object")
+		fi
+	done
+	if ((${#objects[@]})); then
+		compile_again
+	fi
+	[[ -z $commit ]] || from_commit
+	[[ ! -f $out/.sources.kept ]] || mv "$out/.sources.kept" "$out/.sources"
+}
+
+compile_again() {
 	(cd "$out" && rm -f "${objects[@]}")
 	make -C "$tree" O="$out" -j"$JOBS" LOCALVERSION= CC='ccache gcc' HOSTCC='ccache gcc' W=1 \
 		"${objects[@]}" >"$out/warnings.log" 2>&1 ||
 		die "compiling ${objects[*]} with W=1: $(reason_in "$out/warnings.log") (see $out/warnings.log)"
-	[[ -z $commit ]] || from_commit
-	[[ ! -f $out/.sources.kept ]] || mv "$out/.sources.kept" "$out/.sources"
 	sed -nE 's/^(\.\.\/)*(linux\/)?([^ :]+):[0-9:]+ (warning: .*)/\3: \4/p' "$out/warnings.log"
 }
 
