@@ -24,19 +24,6 @@ usage() {
 
 instrumented=(mm/mempolicy.c)
 
-# The commit that is built, empty: the tree as it is.
-commit_of() {
-	local count nr
-	if [[ $KERNEL == base || $KERNEL == 0 ]]; then
-		state_get base
-	elif is_step; then
-		nr=${KERNEL%%-*}
-		count=$(tree_git rev-list --count "$(state_get base)..numa")
-		((nr <= count)) || usage_error "KERNEL=$KERNEL: branch numa has $count commits; accepted: 0 to $count"
-		tree_git rev-parse "numa~$((count - nr))"
-	fi
-}
-
 # What the source of this kernel is: a commit, or a commit and the edits on it.
 source_id() {
 	local edits
@@ -242,7 +229,7 @@ main() {
 	fi
 	take_lock build
 	[[ -f $out/.config ]] || die "KERNEL=$KERNEL is not configured: make config KERNEL=$KERNEL"
-	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+	need_numa
 	ccache_setup
 	[[ $KERNEL != *-* ]] || cache_by_text
 	commit=$(commit_of)

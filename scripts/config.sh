@@ -41,20 +41,26 @@ lost_lines() {
 	done | sort -t: -k1,1 -k2,2n
 }
 
+# Does the source of this kernel have the option $1?
+has_option() {
+	tree_git grep -qE "^[[:space:]]*(menu)?config ${1#CONFIG_}\$" ${commit:+"$commit"} -- '*Kconfig*'
+}
+
 # What the base is said not to have must not be there: the line would hide a lost one.
 check_without() {
 	local option
 	for option in $without; do
-		! tree_git grep -qE "^[[:space:]]*(menu)?config ${option#CONFIG_}\$" -- '*Kconfig*' ||
+		! has_option "$option" ||
 			die "config/base/$BASE.conf: without= names $option, and $BASE has it"
 	done
 }
 
-# The KUnit suites of kunit.config that the tree as it is now has not got: they are the series'.
+# The KUnit suites of kunit.config that this kernel has not got: they are of later patches. A build
+# drops the lines, so the configuration is another from where they are known.
 suites_to_come() {
 	local option
 	while IFS='=' read -r option _; do
-		tree_git grep -qE "^config ${option#CONFIG_}\$" -- '*Kconfig*' || printf ' %s' "$option"
+		has_option "$option" || printf ' %s' "$option"
 	done < <(grep -E '^CONFIG_[A-Z0-9_]*_KUNIT_TEST=' "$top/config/kernel/kunit.config")
 }
 
@@ -63,7 +69,7 @@ kconfig() {
 }
 
 main() {
-	local menu='' digest lost without
+	local menu='' digest lost without commit
 	case ${1:-} in
 	-h) usage && exit ;;
 	--menu) menu=y ;;
@@ -72,6 +78,8 @@ main() {
 	[[ $KERNEL != */* ]] || usage_error "KERNEL=$KERNEL is a file: there is nothing to configure"
 	take_lock config
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
+	need_numa
+	commit=$(commit_of)
 	mapfile -t fragments < <(fragments_of "$KERNEL")
 	mkdir -p "$out"
 

@@ -139,7 +139,7 @@ main() {
 	esac
 	take_lock export
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
-	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+	need_numa
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	[[ -z $(tree_git ls-tree numa "$in_tree/") ]] || die "the tree has $in_tree already"
 

@@ -76,6 +76,23 @@ is_step() {
 	[[ $KERNEL != */* && $KERNEL == [0-9]* ]]
 }
 
+need_numa() {
+	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+}
+
+# The commit that is built, empty: the tree as it is.
+commit_of() {
+	local count nr
+	if [[ $KERNEL == base || $KERNEL == 0 ]]; then
+		state_get base
+	elif is_step; then
+		nr=${KERNEL%%-*}
+		count=$(tree_git rev-list --count "$(state_get base)..numa")
+		((nr <= count)) || usage_error "KERNEL=$KERNEL: branch numa has $count commits; accepted: 0 to $count"
+		tree_git rev-parse "numa~$((count - nr))"
+	fi
+}
+
 # Every variable is checked by every script, so that a typo is never a default.
 check_variables() {
 	[[ -f $top/config/base/$BASE.conf ]] ||

@@ -24,7 +24,7 @@ main() {
 	esac
 	take_lock refresh
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
-	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
+	need_numa
 	tree_is_clean || [[ -n $check ]] ||
 		die "the tree $tree has uncommitted changes: commit them, so that they become part of a patch"
 

@@ -957,8 +957,11 @@ struct neighbour {
  */
 static void *locker(void *arg)
 {
+	const struct sched_param real_time = { .sched_priority = 1 };
 	struct neighbour *n = arg;
-	bool ok = !numa_run_on(&n->e->nodes, n->node);
+	/* the scan has no ticks of the real-time classes: all turns are the other thread's */
+	bool ok = !numa_run_on(&n->e->nodes, n->node) &&
+		  !sched_setscheduler(0, SCHED_FIFO, &real_time);
 	unsigned int dice = 1;
 	long until;
 
@@ -1048,10 +1051,12 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	neighbour_start(_metadata, &n);
 	beside = turns(&b);
 	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
-	/* where a turn is for a page table at least there are more than were asked for */
-	EXPECT_LE(2 * (alone < TURNS ? alone : TURNS), 3 * beside) {
-		TH_LOG("%ld turns alone, %ld beside the lock", alone, beside);
-	}
+	/*
+	 * Less time is left beside the lock, but not so much less. Where a turn is for a page
+	 * table at least there are more than were asked for.
+	 */
+	EXPECT_LE(alone < TURNS ? alone : TURNS, 3 * beside);
+	TH_LOG("%ld turns alone, %ld beside the lock", alone, beside);
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
