@@ -19,7 +19,7 @@ usage() {
 		later patches fix fails, and nothing else does. Where the line names a measure of
 		selftests/bench, it must be at most, or at least, so many times what it is before the patch.
 		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
-		The table is kept in results/prove/table.md. A row of an earlier call stays in it as long as
+		The table is kept in results/prove/$BASE/table.md. A row of an earlier call stays in it as long as
 		what it was made from is the same: the two kernels, the programs, the topology, the guest.
 		Without PATCH such a patch is not proven anew, so that an interrupted call is continued by the
 		next. Once the table has all patches, and all are proven, it is written to
@@ -252,7 +252,7 @@ main() {
 	"$top/scripts/selftests.sh" >/dev/null
 	check_proofs "$work/selftests/install/numa"
 	"$top/scripts/initramfs.sh" >/dev/null
-	out=$results/prove
+	out=$results/prove/$BASE
 	mkdir -p "$out"
 	for ((nr = first; nr <= last; nr++)); do
 		if [[ -z $PATCH ]] && row_holds "$nr" && ! grep -q '| FAILED |$' "$out/$nr.rows"; then
