@@ -1406,23 +1406,6 @@ static bool learn_distances(int from)
 	return ok && (!(memory & NODE(from)) || nearest_nodes[from][0] == from);
 }
 
-/*
- * There are kernels, 6.12 is one, that take the flag for one that keeps the nodemask of the
- * user, which shows as nodes that are not there. mempolicy_abi:set tells; here it would hide
- * all else.
- */
-static bool balancing_keeps_nodemask(struct __test_metadata *_metadata)
-{
-	struct nodemask set = mask_of(memory | numbers), seen;
-	int mode;
-
-	if (sys_set_mempolicy(MPOL_BIND | MPOL_F_NUMA_BALANCING, &set))
-		return true;
-	ASSERT_EQ(0, sys_get_mempolicy(&mode, &seen, NULL, 0));
-	ASSERT_EQ(0, sys_set_mempolicy(MPOL_DEFAULT, NULL));
-	return seen.bits[0] != memory;
-}
-
 FIXTURE(fuzz)
 {
 	long balancing;
@@ -1463,7 +1446,7 @@ FIXTURE_SETUP(fuzz)
 		online |= NODE(nodes.cpu[i]);
 	online |= memory;
 	numbers |= online;
-	balancing_flag = balancing_keeps_nodemask(_metadata) ? 0 : MPOL_F_NUMA_BALANCING;
+	balancing_flag = balancing_keeps_nodemask(&nodes) ? 0 : MPOL_F_NUMA_BALANCING;
 
 	page = page_size();
 	huge_page = thp_size();

@@ -42,6 +42,7 @@ struct model {
 
 /* Beyond all node numbers here, so that the plain loops need not go to NUMA_MAX_NODES */
 static int nr_ids = MAX_NODES;
+static bool balancing_alone;		/* MPOL_F_NUMA_BALANCING is no flag of nodemasks */
 
 static int weight(const struct nodemask *m)
 {
@@ -317,6 +318,7 @@ static void env_setup(struct __test_metadata *_metadata, struct env *e, const st
 		if (nodes.mem[i] >= nr_ids)
 			nr_ids = nodes.mem[i] + 1;
 	}
+	balancing_alone = !balancing_keeps_nodemask(&nodes);
 	if (!env_make(e))
 		return;
 	if (errno == ENODEV)
@@ -694,11 +696,12 @@ static void step(struct __test_metadata *_metadata, struct env *e, struct subjec
 static int flags_of(int mode, int i)
 {
 	static const int flags[] = {
-		0, MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES, MPOL_F_NUMA_BALANCING,
+		0, MPOL_F_STATIC_NODES, MPOL_F_RELATIVE_NODES,
 		MPOL_F_STATIC_NODES | MPOL_F_NUMA_BALANCING,
-		MPOL_F_RELATIVE_NODES | MPOL_F_NUMA_BALANCING,
+		MPOL_F_RELATIVE_NODES | MPOL_F_NUMA_BALANCING, MPOL_F_NUMA_BALANCING,
 	};
-	int nr = !has_nodes(mode) ? 1 : mode == MPOL_BIND || mode == MPOL_PREFERRED_MANY ? 6 : 3;
+	int nr = !has_nodes(mode) ? 1 :
+		 mode != MPOL_BIND && mode != MPOL_PREFERRED_MANY ? 3 : balancing_alone ? 6 : 5;
 
 	return i < nr ? flags[i] : -1;
 }

@@ -146,6 +146,28 @@ long sys_move_pages(int pid, unsigned long count, void **pages, const int *nodes
 		    int *status, int flags);
 
 /*
+ * There are kernels, 6.12 is one, that take MPOL_F_NUMA_BALANCING for a flag that keeps the
+ * nodemask of the user, which shows as a node that is not there. mempolicy_abi:set tells of it;
+ * in other tests, which ask this, it would hide all else. The policy of the thread is the
+ * default then.
+ */
+static inline bool balancing_keeps_nodemask(const struct numa_nodes *nodes)
+{
+	struct nodemask set = { }, seen = { };
+	int mode, absent = 0;
+	bool keeps;
+
+	for (int i = 0; i < nodes->nr_mem; i++)
+		nodemask_set(&set, nodes->mem[i]);
+	while (nodemask_isset(&set, absent))
+		absent++;
+	nodemask_set(&set, absent);
+	keeps = sys_set_mempolicy(MPOL_BIND | MPOL_F_NUMA_BALANCING, &set) ||
+		sys_get_mempolicy(&mode, &seen, NULL, 0) || nodemask_isset(&seen, absent);
+	return sys_set_mempolicy(MPOL_DEFAULT, NULL) || keeps;
+}
+
+/*
  * A system call by the entry of 32-bit programs, with its number in their table:
  * int $0x80 is that entry also in 64-bit code, for pointers below 4 GB. It does not
  * work on other machines, or where 32-bit programs are not supported.
