@@ -76,6 +76,7 @@ is_step() {
 	[[ $KERNEL != */* && $KERNEL == [0-9]* ]]
 }
 
+# The series is in the tree, or it is said how it gets there.
 need_numa() {
 	tree_git rev-parse -q --verify refs/heads/numa >/dev/null || die "the tree has no branch numa: make apply"
 }
