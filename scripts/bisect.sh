@@ -6,6 +6,8 @@ set -euo pipefail
 . "$top/scripts/series.sh"
 . "$top/scripts/expected.sh"
 
+seen=$top/Documentation/bisect-$BASE.md
+
 usage() {
 	cat <<-END
 		usage: bisect.sh [-h | --sample]
@@ -13,9 +15,11 @@ usage() {
 		For each patch, or PATCH=N or PATCH=FIRST-LAST: builds KERNEL=N in the configuration of the
 		guests and in $variants, compiles the C files that the patch touches with W=1 and compares
 		what the compiler says with its parent, and boots the first in a guest of topology 2node with
-		the kselftest $smoke. Prints a line for each patch, and a table in results/bisect/table.md.
-		What was good is kept in results/bisect/kept and not done again as long as source,
-		configuration and test are the same: a run that was interrupted goes on where it was.
+		the kselftest $smoke. Prints a line for each patch.
+		What was good becomes a row of ${seen#"$top/"}, with a sum over all that it
+		was made from: source before and after the patch, configurations, compiler, test. Without
+		PATCH a patch whose row has that sum is not done again, so that a run that was interrupted goes
+		on where it was, on another machine too; and rows that do not hold any more go.
 		--sample: one patch in one configuration, which are others at each commit of this repository.
 		Exit status: 1 where a patch does not build, has a new warning or does not boot.
 	END
@@ -88,55 +92,83 @@ end_boot() {
 	}
 }
 
-# Where what is said of patch $1 in configuration $2 is kept: all that it depends on is in the name
-kept_name() {
-	local tree_after tree_before
-	tree_after=$(tree_git rev-parse "numa~$((${#names[@]} - $1))^{tree}")
-	tree_before=$(tree_git rev-parse "numa~$((${#names[@]} - $1 + 1))^{tree}")
-	printf '%s %s %s %s %s' "$tree_before" "$tree_after" "$2" \
-		"$(fragments_of "$(kernel_name "$1" "$2")" | xargs cat | sha)" \
-		"$([[ $2 != guest ]] || sha "$work/initramfs.cpio" "$top/config/topology/2node.conf")" | sha
+# What the row of patch number $1 is made from
+made_from() {
+	local config
+	{
+		sources_of "$1"
+		for config in "${configs[@]}"; do
+			fragments_of "$(kernel_name "$1" "$config")" | xargs cat
+		done
+		gcc --version | head -n1
+		sha "$top/config/topology/2node.conf" "$top/scripts/guest/init" "$work/selftests/install/numa/$smoke"
+	} | sha | cut -c1-16
+}
+
+# Is there a row of patch number $1, and of what there is now?
+row_holds() {
+	[[ -n ${rows[$1]:-} && ${rows[$1]} == *"| $(made_from "$1") |" ]]
+}
+
+# Rows by the number of the patch
+read_rows() {
+	local line
+	rows=()
+	[[ -f $seen ]] || return 0
+	while IFS= read -r line; do
+		[[ ! $line =~ ^\|\ ([0-9]+)\ \| ]] || ((BASH_REMATCH[1] > ${#names[@]})) || rows[BASH_REMATCH[1]]=$line
+	done <"$seen"
+}
+
+write_rows() {
+	{
+		cat <<-END
+			# Each patch builds, and boots
+
+			What \`make bisect-check\` has seen of ${#rows[@]} of the ${#names[@]} patches of \`patches/$BASE\`, on Linux
+			$(base_value version): no new warning in any of these configurations, and \`$smoke\` passes on 2node.
+			Written by \`make bisect-check\`, not by hand. The last column is a sum over what was built and run.
+
+			| nr | patch |$(printf ' %s |' "${configs[@]}") time | made from |
+			|---|---|$(printf -- '---|%.0s' "${configs[@]}")---|---|
+		END
+		((${#rows[@]} == 0)) || printf '%s\n' "${rows[@]}"
+	} >"$seen.new" && mv "$seen.new" "$seen" || die "cannot write $seen"
 }
 
 check_patch() {
-	local nr=$1 config cells=() why=() begin=$SECONDS verdict=ok kept booting=''
+	local nr=$1 config cells=() why=() begin=$SECONDS since verdict=ok booting='' took
 	for config in "${configs[@]}"; do
-		kept=$keep/$(kept_name "$nr" "$config")
-		if [[ -f $kept ]]; then
-			cells+=("$(cat "$kept")")
-		elif ! check_build "$nr" "$config"; then
-			cells+=("$config FAILS") why+=("$config: $failed_why")
+		since=$SECONDS
+		if check_build "$nr" "$config"; then
+			cells+=(builds)
+			[[ $config != guest ]] || begin_boot "$nr"
 		else
-			cells+=("$config builds")
-			if [[ $config == guest ]]; then
-				begin_boot "$nr"
-			else
-				printf '%s builds' "$config" >"$kept"
-			fi
+			cells+=(FAILS) why+=("$config: $failed_why")
 		fi
+		note "$nr $config: ${cells[-1]}, $(min_sec $((SECONDS - since)))"
 	done
 	# the first of configs
 	if [[ -z $booting ]]; then
 		:
 	elif end_boot "$nr"; then
-		cells[0]="guest builds, boots"
-		printf '%s' "${cells[0]}" >"$keep/$(kept_name "$nr" guest)"
+		cells[0]="builds, boots"
 	else
-		cells[0]="guest does NOT boot" why+=("2node: ${failed_why:-no verdict}")
+		cells[0]="builds, does NOT boot" why+=("2node: ${failed_why:-no verdict}")
 	fi
 	((${#why[@]} == 0)) || verdict=FAILED
-	printf '%-6s %2d  %-52.52s %s, %s\n' "$verdict" "$nr" "$(subject_of "$nr")" \
-		"$(printf '%s, ' "${cells[@]}" | sed 's/, $//')" "$(min_sec $((SECONDS - begin)))"
-	printf '| %d | %s | %s | %s |\n' "$nr" "$(subject_of "$nr")" \
-		"$(printf '%s, ' "${cells[@]}" | sed 's/, $//')" "$verdict" >>"$out/table.md"
+	took=$(min_sec $((SECONDS - begin)))
+	printf '%-6s %2d  %-52.52s %s\n' "$verdict" "$nr" "$(subject_of "$nr")" \
+		"$(for config in "${!configs[@]}"; do printf '%s %s, ' "${configs[config]}" "${cells[config]}"; done)$took"
 	((${#why[@]} == 0)) || {
 		printf '        %s\n' "${why[@]}"
 		return 1
 	}
+	rows[nr]="| $nr | $(subject_of "$nr") |$(printf ' %s |' "${cells[@]}") $took | $made |"
 }
 
 main() {
-	local nr status=0 sample='' at start=$SECONDS
+	local nr status=0 sample='' at start=$SECONDS made='' rows=()
 	configs=(guest)
 	# shellcheck disable=SC2206 # words
 	configs+=($variants)
@@ -159,22 +191,29 @@ main() {
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	"$top/scripts/refresh.sh" --check >/dev/null ||
 		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
-	out=$results/bisect
-	keep=$out/kept
-	if [[ -n $sample ]]; then
-		keep=$out/sample
-		rm -rf "$keep"
-	fi
-	mkdir -p "$keep"
-	printf '| nr | patch | what was done | verdict |\n|---|---|---|---|\n' >"$out/table.md"
-	if [[ " ${configs[*]} " == *" guest "* ]]; then
+	out=$results/bisect/$BASE
+	mkdir -p "$out"
+	if [[ -z $sample || ${configs[0]} == guest ]]; then
 		"$top/scripts/selftests.sh" >/dev/null
 		"$top/scripts/initramfs.sh" >/dev/null
 	fi
+	if [[ -n $sample ]]; then
+		check_patch "$first" || die "the patch does not build clean or does not boot (above)"
+		return
+	fi
+	read_rows
 	for ((nr = first; nr <= last; nr++)); do
+		if [[ -z $PATCH ]] && row_holds "$nr"; then
+			printf '%-6s %2d  %s\n' kept "$nr" "$(subject_of "$nr")"
+			continue
+		fi
+		unset "rows[nr]"
+		made=$(made_from "$nr")
 		check_patch "$nr" || status=1
+		write_rows
 	done
-	note "table: ${out#"$PWD/"}/table.md; $(min_sec $((SECONDS - start)))"
+	write_rows
+	note "table: ${seen#"$PWD/"}; $(min_sec $((SECONDS - start)))"
 	((status == 0)) || die "a patch does not build clean or does not boot (above)"
 }
 

@@ -47,14 +47,12 @@ measures_of() {
 	sed -nE '/^---$/q; s/^Proof: measure ([^:]*):(.*) at (most|least) (.*)$/\1 \2 \3 \4/p' "$patches/${names[$1 - 1]}"
 }
 
-# What the row of patch number $1 is made from; documents are no part of a kernel
+# What the row of patch number $1 is made from
 made_from() {
-	local pattern word topo commit
+	local pattern word topo
 	{
 		subject_of "$1"
-		for commit in "numa~$((${#names[@]} - $1 + 1))" "numa~$((${#names[@]} - $1))"; do
-			tree_git ls-tree "$commit" | grep -v '[[:space:]]Documentation$'
-		done
+		sources_of "$1"
 		fragments_of "$1" | xargs cat "$top/scripts/guest/init" "$top/scripts/prove.sh"
 		while read -r pattern word topo; do
 			printf '%s %s %s\n' "$pattern" "$word" "$topo"

@@ -44,6 +44,15 @@ subject_of() {
 	git mailinfo -b /dev/null /dev/null <"$patches/${names[$1 - 1]}" | sed -n 's/^Subject: //p'
 }
 
+# The source of branch numa before and after patch number $1 of names, but for documents, which are
+# no part of a kernel
+sources_of() {
+	local commit
+	for commit in "numa~$((${#names[@]} - $1 + 1))" "numa~$((${#names[@]} - $1))"; do
+		tree_git ls-tree "$commit" | grep -v '[[:space:]]Documentation$'
+	done
+}
+
 # One sum over the list and the files it names.
 series_digest() {
 	local names

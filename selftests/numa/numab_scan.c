@@ -34,13 +34,12 @@
 #define CHECK_MS	10
 #define ROUNDS		3
 
-/* For a scan beside others: turns, the memory for one, and what another thread locks */
-#define TURNS		50
-#define TURN_MS		60
+/* For a scan beside others: from turn to turn, the memory for one, what another thread locks */
+#define TURNS		6
+#define TURN_MS		400
 #define TURN_SIZE	(1UL << 20)
 #define LARGE_SIZE	(16 * TURN_SIZE)
 #define LOCKED_SIZE	(16UL << 20)
-#define FREE_MS		6	/* a tick at least where there are 250 a second */
 
 /* A page here and there */
 #define SPARSE_SIZE	(1UL << 30)
@@ -948,13 +947,10 @@ struct neighbour {
 	const struct env *e;
 	int node;
 	char *p;
-	bool ready, failed;
+	bool wanted, locks, failed;
 };
 
-/*
- * Has mmap_lock for writing for most of a turn's time, then leaves it alone for a tick; never
- * in step with the scan
- */
+/* Has mmap_lock for writing, again and again, for as long as that is wanted */
 static void *locker(void *arg)
 {
 	const struct sched_param real_time = { .sched_priority = 1 };
@@ -962,20 +958,16 @@ static void *locker(void *arg)
 	/* the scan has no ticks of the real-time classes: all turns are the other thread's */
 	bool ok = !numa_run_on(&n->e->nodes, n->node) &&
 		  !sched_setscheduler(0, SCHED_FIFO, &real_time);
-	unsigned int dice = 1;
-	long until;
 
 	while (ok) {
-		dice = dice * 1103515245 + 12345;
-		until = now_ms() + TURN_MS / 2 + (dice >> 16) % (TURN_MS / 2);
-		while (ok && now_ms() < until) {
-			__atomic_store_n(&n->ready, true, __ATOMIC_RELEASE);
+		bool wanted = __atomic_load_n(&n->wanted, __ATOMIC_ACQUIRE);
+
+		if (wanted)
 			ok = !mprotect(n->p, LOCKED_SIZE, PROT_READ) &&
 			     !mprotect(n->p, LOCKED_SIZE, PROT_READ | PROT_WRITE);
-		}
-		until = now_ms() + FREE_MS;
-		while (now_ms() < until)
+		else
 			cpu_relax();
+		__atomic_store_n(&n->locks, wanted, __ATOMIC_RELEASE);
 	}
 	__atomic_store_n(&n->failed, true, __ATOMIC_RELEASE);
 	return NULL;
@@ -996,33 +988,42 @@ static void neighbour_map(struct __test_metadata *_metadata, const struct env *e
 	ASSERT_EQ(0, madvise(n->p, LOCKED_SIZE, MADV_POPULATE_WRITE));
 }
 
-/* Start such a thread on another node, and wait until it is at it */
-static void neighbour_start(struct __test_metadata *_metadata, struct neighbour *n)
+/* Whether such a thread shall have the lock; false if it has ended */
+static bool neighbour_locks(struct neighbour *n, bool wanted)
 {
-	pthread_t thread;
+	__atomic_store_n(&n->wanted, wanted, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&n->locks, __ATOMIC_ACQUIRE) != wanted) {
+		if (__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
+			return false;
+		cpu_relax();
+	}
+	return true;
+}
 
-	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, n));
-	while (!__atomic_load_n(&n->ready, __ATOMIC_ACQUIRE) &&
-	       !__atomic_load_n(&n->failed, __ATOMIC_ACQUIRE))
+/* What this thread has run, by which its turns are due */
+static long run_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void run_until(long ms)
+{
+	while (run_ms() < ms)
 		cpu_relax();
 }
 
-/* How many turns have given hints to @b in the time for TURNS */
-static long turns(const struct buffer *b)
+/* Use @b until there are more hints than @updates, or @deadline of run_ms(): are there? */
+static bool hints_come(const struct buffer *b, long updates, long deadline)
 {
-	long deadline = now_ms() + TURNS * TURN_MS;
-	struct events ev = events();
-
-	while (now_ms() < deadline) {
-		/* not so many pauses as buffer_touch(): the other thread makes few */
-		for (size_t off = 0; off < b->len; off += page_size()) {
-			(void)*(volatile size_t *)(b->addr + off);
-			if (off % (TURN_SIZE / 4) == 0)
-				cpu_relax();
-		}
+	while (vmstat("numa_pte_updates") == updates) {
+		if (run_ms() >= deadline)
+			return false;
+		buffer_touch(b);
 	}
-	ev = events_since(&ev);
-	return ev.updates * page_size() / TURN_SIZE;
+	return true;
 }
 
 static void scan_beside_lock(struct __test_metadata *_metadata, const struct env *e,
@@ -1031,7 +1032,9 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
 	struct numab_knobs knobs = fast;
 	struct neighbour n = { 0 };
-	long alone, beside;
+	long turn, updates;
+	int came = 0;
+	pthread_t thread;
 	struct buffer b;
 
 	(void)arg;
@@ -1044,19 +1047,22 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	buffer_place(_metadata, &b, e->far);
 	policy_set(_metadata, e, &b, &stays);
 	neighbour_map(_metadata, e, &n);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, locker, &n));
 	ASSERT_EQ(0, numa_balancing_set(1));
-	alone = turns(&b);
-	/* the others are for the VMAs that it does not use, one by one */
-	EXPECT_LT(TURNS / 8, alone);
-	neighbour_start(_metadata, &n);
-	beside = turns(&b);
-	ASSERT_FALSE(__atomic_load_n(&n.failed, __ATOMIC_ACQUIRE));
-	/*
-	 * The lock is free for an eighth of the time: so many turns come through at the first
-	 * try. Where a turn is for a page table at least there are more than were asked for.
-	 */
-	EXPECT_LE(alone < TURNS ? alone : TURNS, 3 * beside);
-	TH_LOG("%ld turns alone, %ld beside the lock", alone, beside);
+	for (int i = 0; i < TURNS; i++) {
+		/* turns for the VMAs that it does not use, one by one, give none */
+		ASSERT_TRUE(hints_come(&b, vmstat("numa_pte_updates"), run_ms() + 16 * TURN_MS));
+		turn = run_ms();
+		updates = vmstat("numa_pte_updates");
+		/* the next one is due while the lock is taken, the one after it when all is over */
+		run_until(turn + TURN_MS * 6 / 10);
+		ASSERT_TRUE(neighbour_locks(&n, true));
+		run_until(turn + TURN_MS * 15 / 10);
+		ASSERT_TRUE(neighbour_locks(&n, false));
+		came += hints_come(&b, updates, turn + TURN_MS * 18 / 10);
+	}
+	TH_LOG("%d of %d turns came soon after the lock", came, TURNS);
+	EXPECT_LE(TURNS / 2, came);
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
