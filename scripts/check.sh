@@ -87,6 +87,7 @@ fast_checks() {
 	check "fetch against a server on loopback" "$top/scripts/tests/fetch.sh"
 	check "apply and refresh on a small tree" "$top/scripts/tests/series.sh"
 	check "comparisons and reports of made-up runs" "$top/scripts/tests/compare.sh"
+	check "bisect-check on a small tree: failures, and rows that stay" "$top/scripts/tests/bisect.sh"
 	check "range-diff, rebase, mbox, export on small trees" "$top/scripts/tests/send.sh"
 	check_loud "fetch $BASE" "$top/scripts/fetch.sh"
 	check "series applies strictly" "$top/scripts/apply.sh"

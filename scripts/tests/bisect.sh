@@ -1,0 +1,192 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+# bisect-check on a small tree, with builds and guests made up: what it takes for a failure, and which
+# rows it keeps.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd -P)
+real=$(cd "$here/../.." && pwd -P)
+
+bad=0 count=0
+wrong() {
+	printf '%s\n' "$@"
+	bad=$((bad + 1))
+}
+
+# bisect NAME STATUS TEXT BUILDS [VAR=VALUE...] [OPTION]: TEXT is a part of what it says; BUILDS the
+# kernels that it builds, in order
+bisect() {
+	local name=$1 want=$2 text=$3 builds=$4 status=0 vars=()
+	shift 4
+	while [[ ${1:-} == *=* ]]; do
+		vars+=("$1")
+		shift
+	done
+	count=$((count + 1))
+	: >"$tmp/builds"
+	env -u NUMA_LOCKED O="$tmp/O" MADE_UP="$tmp" "${vars[@]}" "$lab/scripts/bisect.sh" "$@" \
+		>"$tmp/out" 2>&1 </dev/null || status=$?
+	[[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" || wrong \
+		"$name: status $status, want $want and \"$text\", got" "$(sed 's/^/  /' "$tmp/out")"
+	[[ $(paste -sd' ' "$tmp/builds") == "$builds" ]] ||
+		wrong "$name: built $(paste -sd' ' "$tmp/builds")" "  want $builds"
+}
+
+# rows NAME NUMBERS: the table has rows of just these patches, and says how many
+rows() {
+	local got
+	count=$((count + 1))
+	got=$(sed -n 's/^| \([0-9]*\) | .*/\1/p' "$seen" | paste -sd' ')
+	[[ $got == "$2" ]] || wrong "$1: rows of $got, want $2"
+	grep -q "has seen of $(wc -w <<<"$2") of the $patches patches" "$seen" || wrong "$1: the head of the table is wrong"
+}
+
+# What bisect.sh calls, made up: a build fails, or the compiler or a guest says something, where a file
+# named by it is in $MADE_UP.
+made_up() {
+	cat >"$lab/scripts/$1"
+	chmod +x "$lab/scripts/$1"
+}
+
+make_scripts() {
+	local name
+	for name in config selftests initramfs boot; do
+		echo '#!/bin/true' | made_up $name.sh
+	done
+	made_up build.sh <<-'END'
+		#!/usr/bin/env bash
+		. "$(dirname "$0")/lib.sh"
+		if [[ ${1:-} == --warnings ]]; then
+			cat "$MADE_UP/W1-$KERNEL" 2>/dev/null
+			exit 0
+		fi
+		echo "$KERNEL" >>"$MADE_UP/builds"
+		mkdir -p "$out"
+		cp "$MADE_UP/warns-$KERNEL" "$out/build.log" 2>/dev/null || : >"$out/build.log"
+		[[ ! -f $MADE_UP/breaks-$KERNEL ]] || die "building $KERNEL: it is broken"
+	END
+	made_up verdict.sh <<-'END'
+		#!/usr/bin/env bash
+		[[ ! -f $MADE_UP/hangs-$KERNEL ]] || { echo "      verdict: hang: no end"; exit 1; }
+		echo "      verdict: pass"
+	END
+}
+
+commit() {
+	git -C "$tree" -c user.name="A Tester" -c user.email=tester@localhost commit -qam "$1
+
+A reason.
+
+Proof: none (a test)"
+}
+
+# A checkout with our scripts, a base of two files and three patches, one of them of a header.
+make_lab() {
+	mkdir -p "$lab"/{patches/"$base",Documentation} "$tree/mm" "$tmp/O/$base/selftests/install/numa"
+	cp -r "$real/scripts" "$real/config" "$lab/"
+	make_scripts
+	echo test >"$tmp/O/$base/selftests/install/numa/numa_maps"
+	seq 9 >"$tree/mm/mempolicy.c"
+	seq 9 >"$tree/mm/internal.h"
+	echo "obj-y += mm/" >"$tree/Kbuild"
+	git init -q -b base "$tree"
+	git -C "$tree" add -A
+	commit base
+	printf 'base=%s\nsource=test\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" >"$tmp/O/$base/state"
+	git -C "$tree" checkout -q -b numa
+	sed -i 's/1/one/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: one"
+	sed -i 's/9/nine/' "$tree/mm/internal.h" && commit "mm: nine"
+	sed -i 's/5/five/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: five"
+	echo 1 >"$lab/COMMIT"
+	printf 'Subject: [PATCH] A cover\n\nIts text.\n' >"$lab/patches/$base/0000-cover-letter.patch"
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	# one commit: --sample goes by how many there are
+	git init -q "$lab"
+	git -C "$lab" add COMMIT
+	tree=$lab commit "a lab"
+}
+
+# What bisect-check of patch $1 builds when all is well
+all_of() {
+	echo "$1 $1-nonuma $1-nobalancing $1-i386"
+}
+
+refused() {
+	local all
+	all="$(all_of 1) $(all_of 2) $(all_of 3)"
+	touch "$tmp/breaks-2-i386"
+	bisect "a patch that does not build" 1 "i386: error: building 2-i386: it is broken" "$all"
+	rm "$tmp/breaks-2-i386"
+	rows "it has no row" "1 3"
+	bisect "only that one is done again" 0 "kept    3" "$(all_of 2)"
+	rows "all have" "1 2 3"
+
+	echo "mm/x.c:1:1: warning: unused" >"$tmp/warns-1-nonuma"
+	bisect "a build that warns" 1 "nonuma: warns: mm/x.c:1:1: warning: unused" "$(all_of 1)" PATCH=1
+	rm "$tmp/warns-1-nonuma"
+	rows "its row is gone, the others stay" "2 3"
+	touch "$tmp/hangs-1"
+	bisect "a patch that does not boot" 1 "2node: hang: no end" "$(all_of 1)"
+	rm "$tmp/hangs-1"
+	rows "no row either" "2 3"
+
+	echo "mm/mempolicy.c: warning: old" | tee "$tmp/W1-0" >"$tmp/W1-1"
+	bisect "W=1 says what it says of the parent" 0 "ok      1" "1 0 1 1-nonuma 1-nobalancing 1-i386"
+	echo "mm/mempolicy.c: warning: new" >>"$tmp/W1-1"
+	bisect "W=1 says more" 1 "guest: new with W=1: mm/mempolicy.c: warning: new" \
+		"1 0 1 1-nonuma 1-nobalancing 1-i386" PATCH=1
+	rm "$tmp"/W1-*
+	bisect "and no more" 0 "ok      1" "$(all_of 1)"
+	rows "all again" "1 2 3"
+}
+
+kept() {
+	bisect "nothing to do" 0 "kept    2" ""
+	bisect "PATCH= does it anew" 0 "ok      2" "$(all_of 2)" PATCH=2
+	cp "$seen" "$tmp/seen"
+	# as it is after an interruption
+	sed -i '/^| 3 |/d' "$seen"
+	bisect "goes on where it was" 0 "kept    2" "$(all_of 3)"
+	rows "the whole again" "1 2 3"
+
+	echo "# other" >>"$lab/config/kernel/nonuma.config"
+	bisect "another configuration" 0 "ok      1" "$(all_of 1) $(all_of 2) $(all_of 3)"
+	echo other >"$tmp/O/$base/selftests/install/numa/numa_maps"
+	bisect "another test, one patch" 0 "ok      1" "$(all_of 1)" PATCH=1
+	bisect "another test, the others" 0 "kept    1" "$(all_of 2) $(all_of 3)"
+
+	# the second of three becomes another: the first stays
+	git -C "$tree" reset -q --hard numa~2
+	sed -i 's/9/neun/' "$tree/mm/internal.h" && commit "mm: nine"
+	sed -i 's/5/five/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: five"
+	bisect "branch and patches differ" 1 "branch numa is not what patches/$base has" ""
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	bisect "another patch, and what comes after it" 0 "kept    1" "$(all_of 2) $(all_of 3)"
+	git -C "$tree" reset -q --hard numa~1
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	patches=2
+	bisect "a patch dropped" 0 "kept    2" ""
+	rows "its row goes" "1 2"
+
+	cp "$seen" "$tmp/seen"
+	touch "$tmp/breaks-2-nonuma"
+	# by the only commit there is: patch 1 % 2 + 1, configuration 1 % 4
+	bisect "a sample" 1 "nonuma: error: building 2-nonuma: it is broken" "2-nonuma" --sample
+	cmp "$seen" "$tmp/seen" || wrong "a sample changed the table"
+	echo edit >>"$tree/mm/mempolicy.c"
+	bisect "a tree with edits" 1 "has uncommitted changes" ""
+}
+
+main() {
+	local lab tree seen
+	base=${BASE:-v7.3}
+	tmp=$(mktemp -d)
+	trap 'rm -rf "$tmp"' EXIT
+	lab=$tmp/lab tree=$tmp/O/$base/linux seen=$tmp/lab/Documentation/bisect-$base.md patches=3
+	make_lab
+	refused
+	kept
+	printf '%d steps, %d wrong\n' "$count" "$bad"
+	((bad == 0))
+}
+
+main "$@"
