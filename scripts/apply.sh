@@ -19,13 +19,6 @@ usage() {
 	END
 }
 
-# A build of the base that was killed has left the tree at the base.
-back_to_numa() {
-	[[ -n $(state_get switched) ]] || return 0
-	tree_git checkout -q numa || die "the tree $tree cannot go back to branch numa"
-	state_set switched ""
-}
-
 main() {
 	local digest names current
 	case ${1:-} in
@@ -36,6 +29,7 @@ main() {
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch"
 	names=$(series_names)
 	digest=$(series_digest)
+	no_rebase_under_way
 	back_to_numa
 
 	current=$(tree_git rev-parse -q --verify refs/heads/numa || true)

@@ -35,15 +35,16 @@ kernel_name() {
 
 # Build KERNEL=$1; what the compiler warns of without W=1 goes to $out/warned
 build_one() {
-	local log
+	local log=$work/step/build.log
+	[[ $1 != *-* ]] || log=$work/step-${1#*-}/build.log
+	# that of another kernel, where this one is up to date
+	rm -f "$log"
 	KERNEL=$1 "$top/scripts/config.sh" >"$out/build.out" 2>&1 &&
 		KERNEL=$1 "$top/scripts/build.sh" >"$out/build.out" 2>&1 || {
 		failed_why=$(grep -m1 '^error: ' "$out/build.out" || tail -n1 "$out/build.out")
 		return 1
 	}
-	log=$work/step/build.log
-	[[ $1 != *-* ]] || log=$work/step-${1#*-}/build.log
-	if grep -qE 'warning: ' "$log"; then
+	if grep -qsE 'warning: ' "$log"; then
 		failed_why="warns: $(grep -m1 -E 'warning: ' "$log")"
 		return 1
 	fi
@@ -186,7 +187,7 @@ main() {
 		[[ -z $PATCH ]] || usage_error "--sample chooses the patch by itself: PATCH must be empty"
 		at=$(git -C "$top" rev-list --count HEAD 2>/dev/null) || die "--sample needs this directory to be a git clone"
 		first=$((at % ${#names[@]} + 1)) last=$first
-		configs=("${configs[at % ${#configs[@]}]}")
+		configs=("${configs[(at + at / ${#names[@]}) % ${#configs[@]}]}")
 	fi
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	"$top/scripts/refresh.sh" --check >/dev/null ||
@@ -202,6 +203,9 @@ main() {
 		return
 	fi
 	read_rows
+	for nr in "${!rows[@]}"; do
+		row_holds "$nr" || unset "rows[nr]"
+	done
 	for ((nr = first; nr <= last; nr++)); do
 		if [[ -z $PATCH ]] && row_holds "$nr"; then
 			printf '%-6s %2d  %s\n' kept "$nr" "$(subject_of "$nr")"

@@ -50,6 +50,7 @@ stamp() {
 # files their times again, so that the other kernels are not rebuilt for it.
 to_commit() {
 	local f
+	no_rebase_under_way
 	tree_is_clean || die "building KERNEL=$KERNEL needs the tree $tree without uncommitted changes: commit or stash them first"
 	changed=()
 	while IFS= read -r -d '' f; do
@@ -177,15 +178,18 @@ run_make() {
 print_warnings() {
 	local f object objects=()
 	trap leave EXIT
+	# of a call that was killed
+	rm -f "$out/.sources.kept"
 	[[ ! -f $out/.sources ]] || cp "$out/.sources" "$out/.sources.kept"
 	[[ -z $commit ]] || to_commit
 	for f in "$@"; do
-		object=${f%.c}.o
 		if [[ ! -f $tree/$f ]]; then
-			rm -f "$out/$object"
-		elif [[ -f $out/$object ]]; then
-			objects+=("$object")
+			rm -f "$out/${f%.c}.o"
+			continue
 		fi
+		for object in $(object_of "$tree" "$f"); do
+			[[ ! -f $out/$object.o ]] || objects+=("$object.o")
+		done
 	done
 	if ((${#objects[@]})); then
 		compile_again
@@ -203,7 +207,7 @@ compile_again() {
 }
 
 main() {
-	local path='' want start=$SECONDS files=()
+	local path='' want start=$SECONDS files=() warned=''
 	case ${1:-} in
 	-h) usage && exit ;;
 	--path) path=y ;;
@@ -230,6 +234,7 @@ main() {
 	take_lock build
 	[[ -f $out/.config ]] || die "KERNEL=$KERNEL is not configured: make config KERNEL=$KERNEL"
 	need_numa
+	back_to_numa
 	ccache_setup
 	[[ $KERNEL != *-* ]] || cache_by_text
 	commit=$(commit_of)
@@ -246,14 +251,16 @@ main() {
 	trap leave EXIT
 	[[ -z $commit ]] || to_commit
 	run_make
+	# a step that warns is never up to date: its objects, and what is said of them, are made again
+	! is_step || ! grep -q 'warning: ' "$out/build.log" || warned=y
 	if [[ -n $commit ]]; then
-		record_times
+		[[ -n $warned ]] || record_times
 		from_commit
 	fi
 	[[ $image == */arch/* ]] || cp "$out/arch/x86/boot/bzImage" "$image"
 	[[ -f $image ]] || die "the build of $KERNEL left no $image"
 	# what was asked for may have been edited while it was built
-	printf '%s\n' "$want" >"$built"
+	[[ -n $warned ]] || printf '%s\n' "$want" >"$built"
 	note "$(stat -c %s "$image") bytes, sha256 $(sha "$image" | cut -c1-16), $(min_sec $((SECONDS - start)))"
 }
 

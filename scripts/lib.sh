@@ -193,6 +193,39 @@ tree_is_clean() {
 	[[ -z $(tree_git status --porcelain --untracked-files=no) ]]
 }
 
+# A build of a commit that was killed has left the tree there.
+back_to_numa() {
+	[[ -n $(state_get switched) ]] || return 0
+	tree_git checkout -q numa || die "the tree $tree cannot go back to branch numa"
+	state_set switched ""
+}
+
+# The HEAD of a rebase that has stopped is on no branch: whoever leaves it loses what was amended there.
+no_rebase_under_way() {
+	local dir
+	for dir in rebase-merge rebase-apply; do
+		[[ ! -d $(tree_git rev-parse --path-format=absolute --git-path $dir) ]] ||
+			die "a git rebase or git am is under way in $tree: finish it first, or --abort it"
+	done
+}
+
+# Of what objects the C file $2 of the tree $1 is a part, without .o; a line each. Another file may
+# include it, as those of kernel/sched do.
+object_of() {
+	local dir=${2%/*} name=${2##*/} user users
+	users=$(cd "$1" && shopt -s nullglob &&
+		grep -lE "^#include \"(${dir##*/}/)?${name//./\\.}\"" "$dir"/*.c "${dir%/*}"/*.c) || true
+	if [[ -n $users ]]; then
+		for user in $users; do
+			printf '%s\n' "${user%.c}"
+		done
+	elif [[ $dir == virt/kvm ]]; then
+		printf '%s\n' "arch/x86/kvm/../../../${2%.c}"
+	else
+		printf '%s\n' "${2%.c}"
+	fi
+}
+
 # One command at a time in an output directory; children of the holder may enter.
 take_lock() {
 	[[ -n ${NUMA_LOCKED:-} ]] && return

@@ -162,8 +162,8 @@ object_code() {
 		cat "$out/build.out" >&2
 		die "KERNEL=$2: the files of patch $1 cannot be compiled (above)"
 	}
-	for file in "${files[@]}"; do
-		object=$work/step/${file%.c}.o
+	for object in $(for file in "${files[@]}"; do object_of "$tree" "$file"; done | sort -u); do
+		file=$object.c object=$work/step/$object.o
 		[[ ! -f $object ]] || objdump -d --no-show-raw-insn --no-addresses "$object" |
 			sed "s|^.*file format.*|$file|; s/+0x[0-9a-f]*>/>/g"
 	done
@@ -179,7 +179,9 @@ prove_none() {
 	object_code "$nr" $((nr - 1)) >"$out/$nr-before.s"
 	build_step "$nr"
 	object_code "$nr" "$nr" >"$out/$nr-after.s"
-	if cmp -s "$out/$nr-before.s" "$out/$nr-after.s"; then
+	if [[ ! -s $out/$nr-after.s ]]; then
+		what="no object of its own: not compared"
+	elif cmp -s "$out/$nr-before.s" "$out/$nr-after.s"; then
 		what="same object code"
 	else
 		changed=$({ diff <(functions "$out/$nr-before.s") <(functions "$out/$nr-after.s") || true; } |

@@ -142,28 +142,11 @@ configure() {
 	done
 }
 
-# The object that kbuild makes of a C file, without its ".o": a file that is included by
-# another one, beside it or above, is compiled with that, and KVM's common part in the directory of x86.
-object_of() {
-	local dir=${1%/*} name=${1##*/} user users
-	users=$(cd "$src" && shopt -s nullglob &&
-		grep -lE "^#include \"(${dir##*/}/)?${name//./\\.}\"" "$dir"/*.c "${dir%/*}"/*.c) || true
-	if [[ -n $users ]]; then
-		for user in $users; do
-			printf '%s\n' "${user%.c}"
-		done
-	elif [[ $dir == virt/kvm ]]; then
-		printf '%s\n' "arch/x86/kvm/../../../${1%.c}"
-	else
-		printf '%s\n' "${1%.c}"
-	fi
-}
-
 # The objects of the C files $@ that this tree has
 objects_of() {
 	local file
 	for file in "$@"; do
-		[[ ! -f $src/$file ]] || object_of "$file"
+		[[ ! -f $src/$file ]] || object_of "$src" "$file"
 	done | sort -u
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# bisect-check on a small tree, with builds and guests made up: what it takes for a failure, and which
-# rows it keeps.
+# bisect-check on a small tree: what it takes for a failure, and which rows it keeps. Guests are made
+# up, builds too but for the last steps.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 real=$(cd "$here/../.." && pwd -P)
@@ -79,14 +79,31 @@ A reason.
 Proof: none (a test)"
 }
 
-# A checkout with our scripts, a base of two files and three patches, one of them of a header.
+# A kernel of two objects, each of more than one file
+toy_makefile() {
+	cat <<-'END'
+		.RECIPEPREFIX = :
+		bzImage: $(O)/mm/mempolicy.o $(O)/mm/user.o
+		:mkdir -p $(O)/arch/x86/boot
+		:cat $^ >$(O)/arch/x86/boot/bzImage
+		$(O)/mm/%.o: mm/%.c mm/internal.h mm/part.c
+		:@mkdir -p $(@D); echo "  CC      mm/$*.o"
+		:gcc -Wall $(if $(W),-Wextra) -c -o $@ $<
+		mm/%.o: $(O)/mm/%.o ;
+	END
+}
+
+# A checkout with our scripts, a base of some files and three patches, one of them of a header.
 make_lab() {
 	mkdir -p "$lab"/{patches/"$base",Documentation} "$tree/mm" "$tmp/O/$base/selftests/install/numa"
 	cp -r "$real/scripts" "$real/config" "$lab/"
 	make_scripts
 	echo test >"$tmp/O/$base/selftests/install/numa/numa_maps"
-	seq 9 >"$tree/mm/mempolicy.c"
-	seq 9 >"$tree/mm/internal.h"
+	seq -f '// %g' 9 >"$tree/mm/mempolicy.c"
+	seq -f '// %g' 9 >"$tree/mm/internal.h"
+	printf '#include "%s"\n' internal.h part.c >"$tree/mm/user.c"
+	echo 'int part(void); int part(void) { return 0; }' >"$tree/mm/part.c"
+	toy_makefile >"$tree/Makefile"
 	echo "obj-y += mm/" >"$tree/Kbuild"
 	git init -q -b base "$tree"
 	git -C "$tree" add -A
@@ -176,6 +193,44 @@ kept() {
 	bisect "a tree with edits" 1 "has uncommitted changes" ""
 }
 
+# With build.sh as it is
+for_real() {
+	local head
+	cp "$real/scripts/build.sh" "$lab/scripts/"
+	made_up config.sh <<-'END'
+		#!/usr/bin/env bash
+		. "$(dirname "$0")/lib.sh"
+		mkdir -p "$out"
+		touch "$out/.config"
+	END
+	patches=1
+	git -C "$tree" checkout -q mm
+	git -C "$tree" reset -q --hard base
+	echo 'static int unused;' >>"$tree/mm/internal.h" && commit "mm: one that warns in files it does not touch"
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	bisect "a header that makes others warn" 1 "i386: warns: mm/internal.h:10:12: warning:" ""
+	bisect "the same again" 1 "guest: warns: " ""
+	rows "it has none" ""
+	git -C "$tree" reset -q --hard base
+	echo 'int more(int x); int more(int x) { return 0; }' >>"$tree/mm/part.c" && commit "mm: more of a part"
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	bisect "W=1 of a file that another includes" 1 "guest: new with W=1: mm/part.c: warning: unused parameter" ""
+	git -C "$tree" reset -q --hard base
+	echo 'int more(void); int more(void) { return 0; }' >>"$tree/mm/part.c" && commit "mm: more of a part"
+	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	bisect "nothing wrong" 0 "ok      1" ""
+	rows "it has one" "1"
+
+	# as a build leaves the tree that is killed
+	head=$(git -C "$tree" rev-parse numa)
+	git -C "$tree" checkout -q --detach base
+	echo switched=y >>"$tmp/O/$base/state"
+	mkdir -p "$tmp/O/$base/patched" && touch "$tmp/O/$base/patched/.config"
+	O=$tmp/O "$lab/scripts/build.sh" >"$tmp/out" 2>&1 || wrong "a build after one that was killed:" "$(cat "$tmp/out")"
+	[[ $(git -C "$tree" symbolic-ref HEAD) == refs/heads/numa && $(git -C "$tree" rev-parse HEAD) == "$head" ]] ||
+		wrong "the tree was not on branch numa for it"
+}
+
 main() {
 	local lab tree seen
 	base=${BASE:-v7.3}
@@ -185,6 +240,7 @@ main() {
 	make_lab
 	refused
 	kept
+	for_real
 	printf '%d steps, %d wrong\n' "$count" "$bad"
 	((bad == 0))
 }
