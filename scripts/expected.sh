@@ -75,7 +75,7 @@ tests_of() {
 check_proofs() {
 	local key patch program pattern name found proofs
 	local -A known=()
-	proofs=$(KERNEL=base expected_failures)
+	proofs=$(KERNEL=base expected_failures) || exit
 	while read -r key patch; do
 		[[ -n $key ]] || continue
 		program=${key%%:*} pattern=${key#*:} found=

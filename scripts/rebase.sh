@@ -124,13 +124,20 @@ resume() {
 	fi
 }
 
+# Branch numa is what the series was applied to, or is not there
+numa_is_ours() {
+	local tip
+	tip=$(tree_git rev-parse -q --verify refs/heads/numa) || return 0
+	[[ $tip == "$(state_get applied)" ]]
+}
+
 begin() {
 	local names
 	[[ ! -e $patches ]] || usage_error "patches/$BASE exists: rebase writes a new one (git rm -r patches/$BASE first, or take another BASE)"
 	BASE=$FROM "$top/scripts/fetch.sh"
 	"$top/scripts/fetch.sh"
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
-	[[ $(tree_git rev-parse -q --verify refs/heads/numa || true) == "$(state_get applied)" ]] ||
+	numa_is_ours ||
 		die "the tree $tree has a branch numa of your own: rename it first"
 	! tree_git rev-parse -q --verify refs/heads/carry >/dev/null ||
 		die "the tree $tree has a branch carry that is not of this command: rename it first"
@@ -176,6 +183,8 @@ finish() {
 	local base commits
 	base=$(state_get base)
 	commits=$(tree_git rev-list --count "$base..carry")
+	numa_is_ours ||
+		die "branch numa of $tree has got commits since the rebase began: rename it, then run the same command again"
 	((commits > 0)) || die "no patch of patches/$from is left: nothing to write (BASE=$BASE scripts/rebase.sh --abort)"
 	rm -rf "$patches.new"
 	series_write carry "$patches.new" "$top/patches/$from/0000-cover-letter.patch"
@@ -191,6 +200,9 @@ finish() {
 abort() {
 	local back
 	in_progress || usage_error "no rebase to BASE=$BASE is under way"
+	# what carry has is given up, what is elsewhere is not
+	[[ $(tree_git symbolic-ref -q HEAD || true) == refs/heads/carry ]] || tree_is_clean ||
+		die "the source tree of $BASE is not on branch carry and has uncommitted changes: commit or stash them first"
 	back=$(state_get carry_back)
 	tree_git checkout -q -f "$back" 2>"$tmp/err" || die "the tree cannot go back to $back: $(reason_in "$tmp/err")"
 	! tree_git rev-parse -q --verify refs/heads/carry >/dev/null || tree_git branch -q -D carry

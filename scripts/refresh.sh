@@ -37,6 +37,10 @@ main() {
 	elif [[ -n $check ]]; then
 		sed 's/^/      /' "$tmp/diff"
 		die "patches/$BASE is not what branch numa has"
+	elif [[ -n $(state_get series) && $(state_get series) != "$(series_digest 2>/dev/null)" &&
+	-n $(git -C "$top" status --porcelain -- "patches/$BASE" 2>/dev/null) ]]; then
+		die "patches/$BASE has changes that are in no commit here and not on branch numa: make apply takes them," \
+			"or commit, stash or check them out first"
 	else
 		sed "s|$tmp/new|branch numa|; s/^/      /" "$tmp/diff"
 		rm -f "$patches"/[0-9]*.patch

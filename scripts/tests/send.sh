@@ -174,6 +174,13 @@ test_rebase() {
 	git -C "$target" add -u
 	GIT_EDITOR=: tester "$target" cherry-pick --continue >/dev/null 2>&1
 	check "committed by hand" 1 "conflict in mm/new.c" "$do"
+	git -C "$target" branch -qf numa "$(tester "$target" commit-tree -p numa -m mine "numa^{tree}")"
+	check "a commit on numa meanwhile" 1 "branch numa of $target has got commits since the rebase began" "$do" --skip
+	git -C "$target" branch -qf numa "$before"
+	git -C "$target" checkout -q -b other
+	echo mine >>"$target/mm/mempolicy.c"
+	check "given up beside edits" 1 "is not on branch carry and has uncommitted changes" "$do" --abort
+	git -C "$target" checkout -q mm
 	check "given up with numa" 0 "is on numa again" "$do" --abort
 	same "numa after it" "$before" "$(git -C "$target" rev-parse HEAD)"
 	mv "$tmp/v6.0" "$lab/patches/v6.0"

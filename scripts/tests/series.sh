@@ -125,6 +125,24 @@ main() {
 	check "own commit is not the series" 1 "is not what branch numa has" "$refresh" --check
 	check "own commit into the series" 0 "3 patches written" "$refresh"
 
+	# edits of a patch that are in no commit, and a rebase that has stopped
+	git init -q "$lab"
+	git -C "$lab" add patches
+	commit "$lab" "the series"
+	sed -i 's/reason/ground/' "$lab/patches/$base/0001-"*
+	check "refresh over an edited patch" 1 "patches/$base has changes that are in no commit here" "$refresh"
+	same "the edit" 1 "$(grep -c 'A ground' "$lab/patches/$base/0001-"*)"
+	git -C "$lab" checkout -q patches
+	GIT_SEQUENCE_EDITOR='sed -i 1s/pick/edit/' git -C "$tree" -c user.name="A Tester" \
+		-c user.email=tester@localhost rebase -q -i base >/dev/null 2>&1
+	tip=$(git -C "$tree" rev-parse HEAD)
+	check "apply in a rebase" 1 "a git rebase or git am is under way" "$apply"
+	same "tree after it" "$tip" "$(git -C "$tree" rev-parse HEAD)"
+	git -C "$tree" rebase --abort
+	git -C "$tree" branch mine
+	check "distclean with a branch of one's own" 1 "which would be lost: mine;" "$lab/scripts/clean.sh" --all
+	git -C "$tree" branch -qD mine
+
 	# a tree of one's own
 	restore
 	git clone -q -b base "$tree" "$tmp/mine"
