@@ -1479,6 +1479,54 @@ TEST_F(unused, do_not_hold_up)
 	in_child(_metadata, &self->env, scan_unused, NULL);
 }
 
+/* What an unused mapping at address 0 needs: its page table has room behind it */
+#define ZERO_PAGES	16
+#define ZERO_PASSES	8
+
+static volatile char *map_at_0(void)
+{
+	return mmap(NULL, ZERO_PAGES * page_size(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+}
+
+static void scan_at_0(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	struct numab_knobs knobs = fast;
+	volatile char *p;
+	long deadline;
+
+	(void)arg;
+	(void)e;
+	knobs.value[NUMAB_PERIOD_MIN] = UNUSED_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = UNUSED_MS;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	p = map_at_0();
+	ASSERT_NE(MAP_FAILED, p);
+	for (int i = 0; i < ZERO_PAGES; i++)
+		p[i * page_size()] = i;
+	ASSERT_EQ(0, numa_balancing_set(1));
+	for (deadline = now_ms() + DEADLINE_MS; scan_seq() < ZERO_PASSES && now_ms() < deadline;)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(ZERO_PASSES, scan_seq());
+	for (int i = 0; i < ZERO_PAGES; i++)
+		EXPECT_EQ(i, p[i * page_size()]);
+}
+
+/*
+ * Where a pass comes back to has 0 for nothing, so address 0 is noted as another one. No page
+ * begins there (scan_turn()).
+ */
+TEST_F(unused, at_address_0)
+{
+	volatile char *p = map_at_0();
+
+	if (p == MAP_FAILED)
+		SKIP(return, "needs root");
+	ASSERT_EQ(0, munmap((void *)p, ZERO_PAGES * page_size()));
+	in_child(_metadata, &self->env, scan_at_0, NULL);
+}
+
 static void scan_in_parts(struct __test_metadata *_metadata, const struct env *e,
 			  const void *arg)
 {
