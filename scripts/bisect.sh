@@ -33,7 +33,7 @@ kernel_name() {
 	[[ $2 == guest ]] && printf '%s' "$1" || printf '%s-%s' "$1" "$2"
 }
 
-# Build KERNEL=$1; what the compiler warns of without W=1 goes to $out/warned
+# Build KERNEL=$1, where the compiler says nothing without W=1: sets failed_why where it fails
 build_one() {
 	local log=$work/step/build.log
 	[[ $1 != *-* ]] || log=$work/step-${1#*-}/build.log

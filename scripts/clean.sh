@@ -10,8 +10,8 @@ usage() {
 
 		Removes kernels, kselftests and initramfs from $work.
 		--all: removes that, the fetched source tree, results/ and dl/ too. It refuses where
-		branch numa has commits or edits that patches/$BASE has not, or the tree has other branches. A tree of your own (KDIR) and the
-		compiler cache are never touched.
+		branch numa has commits or edits that patches/$BASE has not, or the tree has other branches. A
+		tree of your own (KDIR) and the compiler cache are never touched.
 	END
 }
 

@@ -210,7 +210,8 @@ no_rebase_under_way() {
 }
 
 # Of what objects the C file $2 of the tree $1 is a part, without .o; a line each. Another file may
-# include it, as those of kernel/sched do.
+# include it, beside it or above, as those of kernel/sched do; KVM's common part is compiled in the
+# directory of x86.
 object_of() {
 	local dir=${2%/*} name=${2##*/} user users
 	users=$(cd "$1" && shopt -s nullglob &&

@@ -11,6 +11,7 @@ usage() {
 
 		Writes git format-patch of the branch "numa" to patches/$BASE, in a form that is the
 		same on any machine. The text of the cover letter is kept; edit it in place.
+		Refuses where patches/$BASE has changes that are neither applied nor in a commit.
 		--check: write nothing; fail where patches/$BASE is not what would be written.
 	END
 }

@@ -169,6 +169,7 @@ kept() {
 	bisect "another configuration" 0 "ok      1" "$(all_of 1) $(all_of 2) $(all_of 3)"
 	echo other >"$tmp/O/$base/selftests/install/numa/numa_maps"
 	bisect "another test, one patch" 0 "ok      1" "$(all_of 1)" PATCH=1
+	rows "those of the test before are gone" "1"
 	bisect "another test, the others" 0 "kept    1" "$(all_of 2) $(all_of 3)"
 
 	# the second of three becomes another: the first stays
