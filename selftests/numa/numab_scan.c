@@ -77,6 +77,9 @@
 #define SPREAD_MS	1000
 #define SPREAD_PARTS	3
 
+/* and in how many periods all of it has hints, a turn in each of which would not do */
+#define SPREAD_PERIODS	4
+
 /*
  * Beside a thread that sleeps, mostly: if its period counts for all there is no second pass
  * in QUIET_MS, as the first puts it off.
@@ -1559,6 +1562,41 @@ static void scan_in_parts(struct __test_metadata *_metadata, const struct env *e
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
+static void scan_without_others(struct __test_metadata *_metadata, const struct env *e,
+				const void *arg)
+{
+	const struct memory task = { TASK, MPOL_BIND, FAR };
+	const struct memory memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
+	struct numab_knobs knobs = fast;
+	long deadline, begin;
+	pthread_t thread;
+	struct buffer b;
+
+	(void)arg;
+	/* a new thread begins with the delay, and the minimum is that of scan_in_parts() */
+	knobs.value[NUMAB_SCAN_DELAY] = SPREAD_MS;
+	knobs.value[NUMAB_PERIOD_MIN] = 2 * SPREAD_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = 2 * SPREAD_MS;
+	knobs.value[NUMAB_SCAN_SIZE] = SPREAD_SIZE >> 20;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	buffer_map(_metadata, &b, 0, SPREAD_SIZE);
+	buffer_place(_metadata, &b, e->far);
+	policy_set(_metadata, e, &b, &memory);
+	policy_set(_metadata, e, &b, &task);
+	/* which has the policy of its creator */
+	ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[1 % e->nodes.nr_cpu]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, spinner, NULL));
+	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
+	begin = vmstat("numa_pte_updates");
+	ASSERT_EQ(0, numa_balancing_set(1));
+	deadline = now_ms() + SPREAD_PERIODS * SPREAD_MS;
+	while (vmstat("numa_pte_updates") - begin < nr_pages(&b) && now_ms() < deadline)
+		cpu_relax();
+	ASSERT_EQ(0, numa_balancing_set(0));
+	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - begin);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
 FIXTURE(spread)
 {
 	struct env env;
@@ -1581,6 +1619,16 @@ FIXTURE_TEARDOWN_PARENT(spread)
 TEST_F(spread, no_turn_is_long)
 {
 	in_child(_metadata, &self->env, scan_in_parts, NULL);
+}
+
+/*
+ * To a task with a policy that is without hints all is unsuitable but what has one of its
+ * own, and it leaves its turns to others. Where all threads are of that kind they have none
+ * to leave them to (scan_is_for_others()).
+ */
+TEST_F(spread, where_no_thread_is_of_another_kind)
+{
+	in_child(_metadata, &self->env, scan_without_others, NULL);
 }
 
 static void sleep_and_fault(struct __test_metadata *_metadata, const struct env *e,
