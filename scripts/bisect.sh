@@ -187,7 +187,8 @@ main() {
 		[[ -z $PATCH ]] || usage_error "--sample chooses the patch by itself: PATCH must be empty"
 		at=$(git -C "$top" rev-list --count HEAD 2>/dev/null) || die "--sample needs this directory to be a git clone"
 		first=$((at % ${#names[@]} + 1)) last=$first
-		configs=("${configs[(at + at / ${#names[@]}) % ${#configs[@]}]}")
+		# another with each patch and, where it comes round to one again, with each round
+		configs=("${configs[(first - 1 + at / ${#names[@]}) % ${#configs[@]}]}")
 	fi
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	"$top/scripts/refresh.sh" --check >/dev/null ||

@@ -156,6 +156,22 @@ refused() {
 	rows "all again" "1 2 3"
 }
 
+# With each commit another patch and configuration, until it was all of them
+samples() {
+	local i got
+	count=$((count + 1))
+	for ((i = 0; i < 12; i++)); do
+		: >"$tmp/builds"
+		env -u NUMA_LOCKED O="$tmp/O" MADE_UP="$tmp" "$lab/scripts/bisect.sh" --sample >"$tmp/out" 2>&1 || wrong "sample $i:" "$(cat "$tmp/out")"
+		cat "$tmp/builds" >>"$tmp/all"
+		git -C "$lab" -c user.name="A Tester" -c user.email=tester@localhost commit -q --allow-empty -m "commit $i"
+	done
+	got=$(sort "$tmp/all" | paste -sd' ')
+	[[ $got == "$({ all_of 1 && all_of 2 && all_of 3; } | tr ' ' '\n' | sort | paste -sd' ')" ]] ||
+		wrong "twelve samples were not each of three patches in each of four configurations: $got"
+	git -C "$lab" reset -q --soft HEAD~12
+}
+
 kept() {
 	bisect "nothing to do" 0 "kept    2" ""
 	bisect "PATCH= does it anew" 0 "ok      2" "$(all_of 2)" PATCH=2
@@ -187,7 +203,7 @@ kept() {
 
 	cp "$seen" "$tmp/seen"
 	touch "$tmp/breaks-2-nonuma"
-	# by the only commit there is: patch 1 % 2 + 1, configuration 1 % 4
+	# by the only commit there is: patch 1 % 2 + 1, configuration 1 % 2 + 1 / 2
 	bisect "a sample" 1 "nonuma: error: building 2-nonuma: it is broken" "2-nonuma" --sample
 	cmp "$seen" "$tmp/seen" || wrong "a sample changed the table"
 	echo edit >>"$tree/mm/mempolicy.c"
@@ -240,6 +256,7 @@ main() {
 	lab=$tmp/lab tree=$tmp/O/$base/linux seen=$tmp/lab/Documentation/bisect-$base.md patches=3
 	make_lab
 	refused
+	samples
 	kept
 	for_real
 	printf '%d steps, %d wrong\n' "$count" "$bad"
