@@ -35,9 +35,9 @@ mbox:         ; @scripts/mbox.sh
 export:       ; @scripts/export.sh
 config:       ; @scripts/config.sh
 menuconfig:   ; @scripts/config.sh --menu
-build:        ; @scripts/build.sh
+build:        ; @scripts/config.sh && scripts/build.sh
 kernel-path:  ; @scripts/build.sh --path
-initramfs:    ; @scripts/initramfs.sh
+initramfs:    ; @scripts/selftests.sh && scripts/initramfs.sh
 shell:        ; @scripts/boot.sh --shell
 gdb:          ; @scripts/boot.sh --gdb
 doctor:       ; @scripts/doctor.sh

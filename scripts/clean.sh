@@ -34,7 +34,7 @@ main() {
 		"$work"/{apply,refresh,range-diff,rebase,mbox,export}.??????
 	note "removed what was built in $work"
 	if [[ ${1:-} == --all ]]; then
-		rm -rf "$work" "$results" "$dl" "$O/accel" "$O/tools.log"
+		rm -rf "$work" "$results" "$dl" "$O"/{accel,tools.log,lockstep-*}
 		[[ -n $(ls "$O" 2>/dev/null) ]] || rm -rf "$O"
 		note "removed $work, $results and $dl"
 	fi

@@ -25,14 +25,14 @@ main() {
 		  make mbox          the series as a thread of mails, for b4 shazam -m or git am
 		  make export        the kselftests as patches to the kernel tree; built and run there
 		  make config        configure KERNEL from config/kernel; menuconfig to edit it
-		  make build         build KERNEL
+		  make build         configure and build KERNEL
 		  make kernel-path   print the path of KERNEL's bzImage and nothing else
 		  make initramfs     build the kselftests and pack the guest's initramfs
 		  make shell         a guest with a shell: busybox, numactl, the tests
 		  make gdb           a guest that waits for gdb; prints what to type
 		  make doctor        what to paste into a bug report
 		  make clean         remove what was built (the source tree, results/ and dl/ stay)
-		  make distclean     remove build/, results/ and dl/ (refuses to lose commits of yours)
+		  make distclean     remove all of BASE below O, results/ and dl/ (refuses to lose commits of yours)
 		  make help          this text
 
 		Variables             default      accepted

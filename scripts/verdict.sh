@@ -185,7 +185,7 @@ judge_ktap() {
 # "needs word=count": more than was promised is a skip, anything else is not.
 skip_is_right() {
 	local word count promised
-	[[ $1 =~ ^needs\ ([a-z_]+)(=([0-9]+))?$ ]] || return 1
+	[[ $1 =~ ^needs\ ([a-z0-9_]+)(=([0-9]+))?$ ]] || return 1
 	word=${BASH_REMATCH[1]} count=${BASH_REMATCH[3]:-1}
 	promised=$(sed -n "s/^$word=//p" "$run/promises" 2>/dev/null)
 	((count > ${promised:-0}))

@@ -662,7 +662,7 @@ TEST_F(other, local_memory_gone)
 
 	ASSERT_EQ(0, numa_nodes_get(&nodes));
 	if (numa_run_on(&nodes, self->m.h.node))
-		SKIP(return, "needs a CPU on the node");
+		SKIP(return, "needs cpu_nodes=%d", nodes.nr_cpu + 1);
 	subject_new(_metadata, &s, VMA, MPOL_LOCAL, 0, none);
 	for (int on = 0; on < 3; on++) {
 		node_online(_metadata, &self->m, on & 1);
