@@ -8,7 +8,7 @@
  * Nothing is said about where memory is in the end. But no byte of it may be lost, no call
  * may fail, and the kernel must not complain; that is worth most with lockdep and KASAN.
  *
- * In the environment: NUMA_STRESS_SECONDS=1800, how long (3 without).
+ * In the environment: NUMA_STRESS_SECONDS=450, how long each test takes (3 without).
  */
 #include <pthread.h>
 #include <sched.h>
