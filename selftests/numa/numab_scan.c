@@ -1445,30 +1445,6 @@ TEST_F(idle, backs_off_and_comes_back)
 }
 
 /*
- * A thread with a policy that is without hints has found nothing while the others slept: the
- * memory without a policy is there for the first of them to run (numa_scan_blind).
- */
-FIXTURE(awake)
-{
-	struct env env;
-};
-
-FIXTURE_SETUP(awake)
-{
-	env_get(_metadata, &self->env, 0);
-}
-
-FIXTURE_TEARDOWN_PARENT(awake)
-{
-	env_restore(&self->env);
-}
-
-TEST_F(awake, memory_is_marked)
-{
-	in_child(_metadata, &self->env, scan_awake, NULL);
-}
-
-/*
  * At once, but not before the scan period of the last pass is over: who changes something
  * all the time is not scanned more often for each of his threads.
  */
@@ -1492,6 +1468,15 @@ FIXTURE_TEARDOWN_PARENT(woken)
 TEST_F(woken, keeps_the_period)
 {
 	in_child(_metadata, &self->env, scan_woken, NULL);
+}
+
+/*
+ * A thread with a policy that is without hints has found nothing while the others slept: the
+ * memory without a policy is there for the first of them to run (numa_scan_blind).
+ */
+TEST_F(woken, by_who_sees_more)
+{
+	in_child(_metadata, &self->env, scan_awake, NULL);
 }
 
 static void scan_unused(struct __test_metadata *_metadata, const struct env *e, const void *arg)
