@@ -1371,7 +1371,7 @@ static void scan_woken(struct __test_metadata *_metadata, const struct env *e, c
 static void *bound(void *arg)
 {
 	if (sys_set_mempolicy(MPOL_BIND, arg))
-		return arg;
+		_exit(1);
 	return spinner(NULL);
 }
 
