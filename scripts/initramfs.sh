@@ -46,7 +46,7 @@ main() {
 	?*) usage_error "initramfs.sh takes no argument but -h, not $1" ;;
 	esac
 	take_lock initramfs
-	[[ -f $install/kselftest-list.txt ]] || "$top/scripts/selftests.sh"
+	[[ -f $install/kselftest-list.txt ]] || die "the kselftests are not built yet: make initramfs"
 	mkdir -p "$out"
 	gcc -O2 -o "$out/gen_init_cpio" "$tree/usr/gen_init_cpio.c" 2>"$out/log" ||
 		die "building gen_init_cpio: $(reason_in "$out/log")"

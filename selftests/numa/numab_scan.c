@@ -1098,12 +1098,34 @@ TEST_F(contended, turns_are_not_lost)
 	in_child(_metadata, &self->env, scan_beside_lock, NULL);
 }
 
+/* How many pages got hints since there were @updates: waits for @nr, but no longer than @ms */
+static long marked(long updates, long nr, long ms)
+{
+	long deadline = now_ms() + ms;
+
+	while (vmstat("numa_pte_updates") - updates < nr && now_ms() < deadline)
+		cpu_relax();
+	return vmstat("numa_pte_updates") - updates;
+}
+
+/* Another thread, where there is another CPU for it */
+static void beside(struct __test_metadata *_metadata, const struct env *e,
+		   void *(*does)(void *), void *arg)
+{
+	pthread_t thread;
+
+	/* it begins where its creator is */
+	ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[1 % e->nodes.nr_cpu]));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, does, arg));
+	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
+}
+
 static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, const void *arg)
 {
 	const long nr = SPARSE_SIZE / SPARSE_STEP;
 	struct nodemask mask = NODEMASK(e->far);
 	struct numab_knobs knobs = fast;
-	long deadline, updates;
+	long updates;
 	char *p;
 
 	(void)arg;
@@ -1123,11 +1145,9 @@ static void mark_sparse(struct __test_metadata *_metadata, const struct env *e, 
 
 	updates = vmstat("numa_pte_updates");
 	ASSERT_EQ(0, numa_balancing_set(1));
-	deadline = now_ms() + SPARSE_TURNS * SPARSE_MS;
-	while (vmstat("numa_pte_updates") - updates < nr && now_ms() < deadline)
-		cpu_relax();
+	updates = marked(updates, nr, SPARSE_TURNS * SPARSE_MS);
 	ASSERT_EQ(0, numa_balancing_set(0));
-	EXPECT_LE(nr, vmstat("numa_pte_updates") - updates);
+	EXPECT_LE(nr, updates);
 	for (size_t off = 0; off < SPARSE_SIZE; off += SPARSE_STEP)
 		EXPECT_EQ(off, *(size_t *)(p + off));
 }
@@ -1274,8 +1294,8 @@ static void scan_idle(struct __test_metadata *_metadata, const struct env *e, co
 	const int other = numa_node_with_both(&e->nodes, e->near);
 	const struct numa_nodes nodes = e->nodes;
 	struct numab_knobs knobs = fast;
-	long deadline, updates, seq;
 	struct buffer b, more;
+	long updates, seq;
 	int ret = 0;
 
 	knobs.value[NUMAB_PERIOD_MIN] = IDLE_MS;
@@ -1317,10 +1337,7 @@ static void scan_idle(struct __test_metadata *_metadata, const struct env *e, co
 		ret = numa_run_on(&nodes, other);
 		break;
 	}
-	deadline = now_ms() + WAKE_MS;
-	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
-		cpu_relax();
-	updates = vmstat("numa_pte_updates") - updates;
+	updates = marked(updates, nr_pages(&b), WAKE_MS);
 	ASSERT_EQ(0, numa_balancing_set(0));
 	ASSERT_EQ(0, ret);
 	EXPECT_GE(IDLE_PASSES, seq);
@@ -1379,9 +1396,8 @@ static void scan_awake(struct __test_metadata *_metadata, const struct env *e, c
 {
 	struct nodemask mask = policy_nodes(e, FAR);
 	struct numab_knobs knobs = fast;
-	long deadline, updates;
-	pthread_t thread;
 	struct buffer b;
+	long updates;
 
 	(void)arg;
 	knobs.value[NUMAB_PERIOD_MIN] = IDLE_MS;
@@ -1389,18 +1405,13 @@ static void scan_awake(struct __test_metadata *_metadata, const struct env *e, c
 	ASSERT_EQ(0, numab_knobs_set(&knobs));
 	buffer_map(_metadata, &b, 0, BUFFER_SIZE);
 	buffer_place(_metadata, &b, e->far);
-	ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[1 % e->nodes.nr_cpu]));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, bound, &mask));
-	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
+	beside(_metadata, e, bound, &mask);
 	updates = vmstat("numa_pte_updates");
 	ASSERT_EQ(0, numa_balancing_set(1));
 	usleep(IDLE_TIME_MS * 1000);
-
-	deadline = now_ms() + WAKE_MS;
-	while (vmstat("numa_pte_updates") - updates < nr_pages(&b) && now_ms() < deadline)
-		cpu_relax();
+	updates = marked(updates, nr_pages(&b), WAKE_MS);
 	ASSERT_EQ(0, numa_balancing_set(0));
-	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - updates);
+	EXPECT_LE(nr_pages(&b), updates);
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
@@ -1627,9 +1638,8 @@ static void scan_without_others(struct __test_metadata *_metadata, const struct 
 	const struct memory task = { TASK, MPOL_BIND, FAR };
 	const struct memory memory = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
 	struct numab_knobs knobs = fast;
-	long deadline, begin;
-	pthread_t thread;
 	struct buffer b;
+	long updates;
 
 	(void)arg;
 	/* a new thread begins with the delay, and the minimum is that of scan_in_parts() */
@@ -1643,16 +1653,12 @@ static void scan_without_others(struct __test_metadata *_metadata, const struct 
 	policy_set(_metadata, e, &b, &memory);
 	policy_set(_metadata, e, &b, &task);
 	/* which has the policy of its creator */
-	ASSERT_EQ(0, numa_run_on(&e->nodes, e->nodes.cpu[1 % e->nodes.nr_cpu]));
-	ASSERT_EQ(0, pthread_create(&thread, NULL, spinner, NULL));
-	ASSERT_EQ(0, numa_run_on(&e->nodes, e->near));
-	begin = vmstat("numa_pte_updates");
+	beside(_metadata, e, spinner, NULL);
+	updates = vmstat("numa_pte_updates");
 	ASSERT_EQ(0, numa_balancing_set(1));
-	deadline = now_ms() + SPREAD_PERIODS * SPREAD_MS;
-	while (vmstat("numa_pte_updates") - begin < nr_pages(&b) && now_ms() < deadline)
-		cpu_relax();
+	updates = marked(updates, nr_pages(&b), SPREAD_PERIODS * SPREAD_MS);
 	ASSERT_EQ(0, numa_balancing_set(0));
-	EXPECT_LE(nr_pages(&b), vmstat("numa_pte_updates") - begin);
+	EXPECT_LE(nr_pages(&b), updates);
 	EXPECT_TRUE(buffer_intact(&b));
 }
 
