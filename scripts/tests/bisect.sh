@@ -4,6 +4,7 @@
 # up, builds too but for the last steps.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 real=$(cd "$here/../.." && pwd -P)
 
 bad=0 count=0

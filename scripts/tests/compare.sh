@@ -4,6 +4,7 @@
 # and the report.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 . "$here/../lib.sh"
 
 bad=0 count=0

@@ -4,6 +4,7 @@
 # next run works. Needs a built KERNEL=patched.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+unset KERNEL OLD # the built one; the copy of the checkout below has no commits
 . "$here/../lib.sh"
 
 bad=0 count=0

@@ -3,6 +3,7 @@
 # The kernel.org path of fetch, against an HTTP server on loopback that can do harm.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 top=$(cd "$here/../.." && pwd -P)
 
 # After a failure nothing half-done is left, after a success the tree is there.
@@ -74,7 +75,7 @@ start_server() {
 
 main() {
 	local first
-	base=${BASE:-v7.3}
+	base=v7.3
 	version=$(sed -n 's/^version=//p' "$top/config/base/$base.conf")
 	tarball=linux-$version.tar.xz
 	tmp=$(mktemp -d)

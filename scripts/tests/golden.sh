@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # Judge each stored run of golden/ and compare the verdict with its file "want".
 set -euo pipefail
+. "$(dirname "$0")/defaults.sh"
 
 main() {
 	local here dir want got status bad=0 count=0

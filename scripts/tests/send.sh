@@ -3,6 +3,7 @@
 # range-diff, rebase, mbox, export and the bad input of prove, on small trees.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 real=$(cd "$here/../.." && pwd -P)
 
 bad=0 count=0

@@ -3,6 +3,7 @@
 # apply and refresh on a small tree: strict, repeatable, and nothing of a user's is lost.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 real=$(cd "$here/../.." && pwd -P)
 
 bad=0 count=0
@@ -63,7 +64,7 @@ restore() {
 
 main() {
 	local apply refresh lab tree tip name version
-	base=${BASE:-v7.3}
+	base=v7.3
 	version=$(sed -n 's/^version=//p' "$real/config/base/$base.conf")
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT

@@ -5,6 +5,7 @@
 # tools; takes minutes, so it is not in make check.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+unset OLD # the lab has no commits
 . "$here/../lib.sh"
 
 file=mm/mmzone.c
@@ -39,7 +40,7 @@ A reason that is as long as the reason of a patch usually is: some columns.
 
 Proof: none (a test)"
 	tip=$(git -C "$lab_tree" rev-parse HEAD)
-	env -u NUMA_LOCKED O="$tmp/O" "$tmp/lab/scripts/refresh.sh" >/dev/null
+	env -u NUMA_LOCKED -u KDIR O="$tmp/O" "$tmp/lab/scripts/refresh.sh" >/dev/null
 }
 
 # The base's objects in a tree of few files: static.sh makes a full one for itself.

@@ -3,6 +3,7 @@
 # Wrong topology files are refused with the line and what is accepted; right ones load.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
+. "$here/defaults.sh"
 . "$here/../lib.sh"
 . "$here/../topology.sh"
 

@@ -4,6 +4,7 @@
 # and one line that says what is accepted.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd -P)
+. "$top/scripts/tests/defaults.sh"
 
 bad=0 count=0
 # check STATUS TEXT COMMAND...
@@ -54,6 +55,9 @@ main() {
 	check 1 "is not built: make build KERNEL=debug" KERNEL=debug "$script" --warnings mm/mempolicy.c
 	check 2 "unknown variable TOPOLOGY; accepted: BASE KDIR KERNEL TOPO" make -C "$top" help TOPOLOGY=4node
 	check 0 "make kernel-path" make -C "$top" help
+	for name in series topology golden; do
+		check 0 ", 0 wrong" BASE=v6.12 KDIR=/nowhere OLD=nothing FROM=nothing "$top/scripts/tests/$name.sh"
+	done
 	printf '%d calls, %d wrong\n' "$count" "$bad"
 	((bad == 0))
 }
