@@ -41,13 +41,14 @@ stored() {
 	return 1
 }
 
-# Into dl/ under its name only when it is complete and its sum is known.
+# Into dl/ under its name only when it is complete and its sum is known. As in all that "ask" calls,
+# errexit is off here.
 store() {
 	local from=$1 name=$2
 	(cd "$(dirname "$from")" && sha256sum "$(basename "$from")") |
-		sed "s|  .*|  $name|" >"$dl/$name.sha256.part"
-	mv "$from" "$dl/$name"
-	mv "$dl/$name.sha256.part" "$dl/$name.sha256"
+		sed "s|  .*|  $name|" >"$tmp/sum" || return 1
+	mv "$from" "$dl/$name" || return 1
+	mv "$tmp/sum" "$dl/$name.sha256"
 }
 
 download() {
@@ -103,8 +104,11 @@ from_debian() {
 		return 1
 	fi
 	deb=("$tmp/${package}"_*.deb)
-	dpkg-deb --fsys-tarfile "${deb[0]}" |
-		tar -xf - -C "$tmp" --strip-components=3 "./usr/src/$package.tar.xz"
+	if ! { dpkg-deb --fsys-tarfile "${deb[0]}" |
+		tar -xf - -C "$tmp" --strip-components=3 "./usr/src/$package.tar.xz"; } 2>"$tmp/err"; then
+		note "Debian: unpacking $(basename "${deb[0]}"): $(reason_in "$tmp/err")"
+		return 1
+	fi
 	store "$tmp/$package.tar.xz" "$package-$found.tar.xz"
 }
 
@@ -139,8 +143,8 @@ import() {
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	tar -xf "$dl/$name" -C "$dir" --strip-components=1 2>"$work/import.log" ||
-		die "unpacking dl/$name: $(reason_in "$work/import.log")"
-	[[ -f $dir/mm/mempolicy.c ]] || die "dl/$name has no mm/mempolicy.c: not a Linux source"
+		die "unpacking dl/$name: $(reason_in "$work/import.log") (if it is the file: rm $dl/$name)"
+	[[ -f $dir/mm/mempolicy.c ]] || die "dl/$name has no mm/mempolicy.c: not a Linux source (rm $dl/$name)"
 	note "importing it into git"
 	git init -q -b base "$dir"
 	# hashing is the cost, not the disk: 93,000 files are compressed lightly
@@ -177,9 +181,9 @@ main() {
 		return
 	fi
 	mkdir -p "$dl" "$work"
+	trap 'rm -rf "${tmp:-}" "$work/linux.import"' EXIT
 	if ! name=$(in_dl); then
 		tmp=$(mktemp -d "$dl/fetch.XXXXXX")
-		trap 'rm -rf "$tmp"' EXIT
 		ask kernel.org from_kernel_org || ask debian from_debian ||
 			die "no source of Linux $version: not in dl/, and neither kernel.org nor Debian's archive" \
 				"gave it (put $tarball and $tarball.sha256 into dl/, or use KDIR=)"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# The kernel.org path of fetch, against an HTTP server on loopback that can do harm.
+# fetch from kernel.org, an HTTP server on loopback that can do harm, and from Debian, by made-up
+# programs.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/defaults.sh"
@@ -9,7 +10,7 @@ top=$(cd "$here/../.." && pwd -P)
 # After a failure nothing half-done is left, after a success the tree is there.
 left_clean() {
 	if (($1)); then
-		[[ ! -e $tmp/O/$base/linux && -z $(ls "$tmp/dl") ]]
+		[[ -z $(ls -d "$tmp/O/$base/linux"* 2>/dev/null) && ($name == stored* || -z $(ls "$tmp/dl")) ]]
 	else
 		[[ -f $tmp/O/$base/linux/mm/mempolicy.c ]]
 	fi
@@ -47,6 +48,30 @@ make_tarball() {
 	echo "nothing here" >"$tmp/www/other-sums"
 }
 
+# What Debian's package is got by. dpkg-deb stops half way with PART=half.
+make_debian() {
+	local package
+	package=$(sed -n 's/^debian_package=//p' "$top/config/base/$base.conf")
+	mkdir -p "$tmp/bin" "$tmp/deb/usr/src"
+	cp "$tmp/www/$tarball" "$tmp/deb/usr/src/$package.tar.xz"
+	tar -C "$tmp/deb" -cf "$tmp/whole" ./usr
+	head -c 1600 "$tmp/whole" >"$tmp/half" # three headers, of two directories and the file
+	printf '%s\n' '#!/bin/sh' "echo '$package | $version-1 | x'" >"$tmp/bin/apt-cache"
+	cat >"$tmp/bin/apt-get" <<-END
+		#!/bin/sh
+		case "\$*" in
+		indextargets*) echo http://127.0.0.1:9 Debian Debian ;;
+		*download*) touch ${package}_1_all.deb ;;
+		esac
+	END
+	cat >"$tmp/bin/dpkg-deb" <<-END
+		#!/bin/sh
+		cat $tmp/\${PART:-whole}
+		[ -z "\$PART" ] || { echo "dpkg-deb: error: subprocess was killed" >&2; exit 2; }
+	END
+	chmod +x "$tmp"/bin/*
+}
+
 # busybox's httpd; two programs of it promise 1000 bytes and send 10: cut ends then,
 # stall waits.
 start_server() {
@@ -81,6 +106,7 @@ main() {
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"; kill "${server:-}" 2>/dev/null || true' EXIT
 	make_tarball
+	make_debian
 	start_server
 
 	check good 0 "linux-$version: commit"
@@ -98,6 +124,14 @@ main() {
 	check "404 of the sums" 1 "kernel.org: (22)" NUMA_SHA256SUMS="$url/none"
 	check "server that stalls" 1 "kernel.org: (28)" NUMA_TARBALL="$url/cgi-bin/stall"
 	check "no server" 1 "kernel.org: (7)" NUMA_SHA256SUMS=http://127.0.0.1:9/sums
+	check "Debian's package" 0 "linux-source-${base#v}-$version-1: commit" NUMA_SOURCES=debian PATH="$tmp/bin:$PATH"
+	check "Debian's package, cut" 1 "_1_all.deb: dpkg-deb: error: subprocess was killed" \
+		NUMA_SOURCES=debian PATH="$tmp/bin:$PATH" PART=half
+	rm -r "$tmp/keep"
+	mkdir "$tmp/keep"
+	cp "$tmp/www/short.tar.xz" "$tmp/keep/$tarball"
+	(cd "$tmp/keep" && sha256sum "$tarball" >"$tarball.sha256")
+	check "stored, and no archive" 1 "if it is the file: rm $tmp/dl/$tarball" NUMA_SOURCES=
 	check "no source allowed" 1 "no source of Linux $version" NUMA_SOURCES=
 	printf '%d fetches, %d wrong\n' "$count" "$bad"
 	((bad == 0))
