@@ -178,6 +178,17 @@ forget() {
 	sed -i '/^carry_/d' "$work/state"
 }
 
+# The series of BASE is not the one of FROM: it begins at its first revision, with a change-id of
+# its own in the cover letter $1.
+new_change_id() {
+	local old id
+	old=$(sed -n 's/^change-id: //p' "$1" | sed -n 1p)
+	[[ $old =~ ^[0-9]{8}-([a-z0-9-]+)-[0-9a-f]{12}$ ]] || return 0
+	id=$(date +%Y%m%d)-${BASH_REMATCH[1]}-$(sha <<<"$old $BASE" | cut -c1-12)
+	sed -i "s/^change-id: .*/change-id: $id/; /^revision: [0-9]*$/d" "$1"
+	note "the cover letter is that of $from, with a change-id of its own: $id"
+}
+
 # All patches are on branch carry: from there to patches/BASE, and by apply to branch numa.
 finish() {
 	local base commits
@@ -188,6 +199,7 @@ finish() {
 	((commits > 0)) || die "no patch of patches/$from is left: nothing to write (BASE=$BASE scripts/rebase.sh --abort)"
 	rm -rf "$patches.new"
 	series_write carry "$patches.new" "$top/patches/$from/0000-cover-letter.patch"
+	new_change_id "$patches.new/0000-cover-letter.patch"
 	mv "$patches.new" "$patches"
 	note "$commits patches written to patches/$BASE, $(state_get carry_left) left out"
 	forget

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Each patch by itself: checkpatch --strict, a proof, no sign-off.
+# Each patch by itself: checkpatch --strict, a proof, no sign-off; each series has a change-id.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd -P)
 . "$here/../lib.sh"
@@ -21,6 +21,11 @@ main() {
 			bad=$((bad + 1))
 		fi
 	done
+	# by which mails of one series are told from those of another
+	if (($(sed -n 's/^change-id: //p' patches/*/0000-cover-letter.patch | sort -u | wc -l) != $(bases_with_series | wc -w))); then
+		echo "patches/*/0000-cover-letter.patch: not each has a change-id of its own"
+		bad=$((bad + 1))
+	fi
 	for name in $names; do
 		count=$((count + 1))
 		if grep -qE '^(Signed-off-by|Assisted-by|Co-developed-by):' "$patches/$name"; then

@@ -155,11 +155,16 @@ test_rebase() {
 	check "resolved, the next conflict" 1 "0004-mm-newer.patch does not go onto v6.0: conflict in mm/new.c" "$do"
 	says "what is in the base" "left out: 0003-mm-thirty.patch: v6.0 has it already"
 	says "how the sides differ" "mm/new.c \(v6.0 does not have it\)"
+	sed -i 's/^change-id: .*/&\nrevision: 2/' "$lab/patches/v7.3/0000-cover-letter.patch"
 	check "skipped, done" 0 "3 patches written to patches/v6.0, 2 left out" "$do" --skip
 	same "the series" "0001-mm-ten.patch 0002-mm-20.patch 0003-mm-forty.patch" "$(sed -n '2,$p' "$lab/patches/v6.0/series" | paste -sd' ')"
 	same "its base" "# base: 6.0.1" "$(head -n1 "$lab/patches/v6.0/series")"
 	same "the author stays" "A Tester of Mails with Folded Headers 2026-01-02" "$(git -C "$target" log -1 --format='%an %as' numa~1)"
 	same "the cover letter's text" 1 "$(grep -c 'Its text' "$lab/patches/v6.0/0000-cover-letter.patch")"
+	git -C "$lab" checkout -q patches
+	check "mbox of it" 0 "3 patches and the cover letter" "$lab/scripts/mbox.sh"
+	says "a change-id of its own" 'change-id: [0-9]{8}-a-test-[0-9a-f]{12}$'
+	same "the change-id of v7.3, and the revision" "" "$(grep -E '0123456789ab|^revision|PATCH v' "$tmp/O/v6.0/series.mbx")"
 	same "no branch is left" "base numa" "$(git -C "$target" branch --format='%(refname:short)' | paste -sd' ')"
 	check "round trip" 0 "is what branch numa has" "$lab/scripts/refresh.sh" --check
 	check "done already" 2 "patches/v6.0 exists" "$do"
