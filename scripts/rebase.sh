@@ -19,6 +19,10 @@ usage() {
 	END
 }
 
+# For commands in messages, which are to be copied
+of_here="BASE=$BASE"
+[[ $O == "$top/build" ]] || of_here+=" O=$O"
+
 # The committer is the author, as apply has it. What is deleted in one base is not looked for in
 # the thousands of files of the other.
 carry_git() {
@@ -65,8 +69,10 @@ stopped() {
 		note "ours:   HEAD, $BASE ($(base_value version)) with the patches before it"
 		note "base:   $(tree_git rev-parse --short "$commit^"), the files of $from before the patch"
 		note "theirs: $(tree_git rev-parse --short "$commit"), the files of $from with the patch"
-		note "in $tree: resolve, git add; then make rebase BASE=$BASE FROM=$from again"
-		note "leave the patch out: BASE=$BASE scripts/rebase.sh --skip; give up: ... --abort"
+		note "in $tree: resolve, git add; then in $top, one of"
+		note "go on:               make rebase $of_here FROM=$from"
+		note "leave the patch out: $of_here scripts/rebase.sh --skip"
+		note "give up:             $of_here scripts/rebase.sh --abort"
 	} >&2
 	exit 1
 }
@@ -101,7 +107,7 @@ resume() {
 	head=$(tree_git rev-parse HEAD)
 	picking=$(tree_git rev-parse -q --verify CHERRY_PICK_HEAD || true)
 	[[ $(tree_git symbolic-ref -q HEAD || true) == refs/heads/carry ]] ||
-		die "the source tree of $BASE is not on branch carry, where a rebase from $from has stopped: switch back, or BASE=$BASE scripts/rebase.sh --abort"
+		die "the source tree of $BASE is not on branch carry, where a rebase from $from has stopped: switch back, or $of_here scripts/rebase.sh --abort"
 	if [[ $head == "$(state_get carry_head)" && -n $picking ]]; then
 		mapfile -t marked < <(conflicts)
 		((${#marked[@]} == 0)) || stopped "conflict in $(paste -sd' ' <<<"${marked[0]%% *}")" "${marked[@]}"
@@ -120,7 +126,7 @@ resume() {
 		tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 		drop_if_empty "resolved to nothing"
 	else
-		die "branch carry has other commits than the resolved patch: git reset --hard $(state_get carry_head | cut -c1-12) in $tree, or BASE=$BASE scripts/rebase.sh --abort"
+		die "branch carry has other commits than the resolved patch: git -C $tree reset --hard $(state_get carry_head | cut -c1-12), or $of_here scripts/rebase.sh --abort"
 	fi
 }
 
@@ -196,7 +202,7 @@ finish() {
 	commits=$(tree_git rev-list --count "$base..carry")
 	numa_is_ours ||
 		die "branch numa of $tree has got commits since the rebase began: rename it, then run the same command again"
-	((commits > 0)) || die "no patch of patches/$from is left: nothing to write (BASE=$BASE scripts/rebase.sh --abort)"
+	((commits > 0)) || die "no patch of patches/$from is left: nothing to write ($of_here scripts/rebase.sh --abort)"
 	rm -rf "$patches.new"
 	series_write carry "$patches.new" "$top/patches/$from/0000-cover-letter.patch"
 	new_change_id "$patches.new/0000-cover-letter.patch"
@@ -206,7 +212,7 @@ finish() {
 	state_set series ""
 	"$top/scripts/apply.sh"
 	tree_git branch -q -D carry
-	note "what the move has changed: make range-diff BASE=$BASE FROM=$from"
+	note "what the move has changed: make range-diff $of_here FROM=$from"
 }
 
 abort() {
@@ -244,7 +250,7 @@ main() {
 		[[ -n $FROM ]] || usage_error "make rebase needs FROM=, the base whose series is carried; accepted: $(bases_with_series)"
 		[[ $FROM != "$BASE" ]] || usage_error "FROM=$FROM is BASE itself; accepted for BASE: $(names_in "$top/config/base" .conf)"
 		[[ -z $from || $from == "$FROM" ]] ||
-			usage_error "a rebase to $BASE from $from, not from $FROM, is under way: FROM=$from continues it, BASE=$BASE scripts/rebase.sh --abort ends it"
+			usage_error "a rebase to $BASE from $from, not from $FROM, is under way: FROM=$from continues it, $of_here scripts/rebase.sh --abort ends it"
 	fi
 	mkdir -p "$work"
 	tmp=$(mktemp -d "$work/rebase.XXXXXX")
