@@ -113,7 +113,7 @@ resume() {
 		((${#marked[@]} == 0)) || stopped "conflict in $(paste -sd' ' <<<"${marked[0]%% *}")" "${marked[@]}"
 		# not "diff --check", which takes a heading underlined by seven = for a marker
 		mapfile -t marked < <(tree_git diff --cached --name-only |
-			(cd "$tree" && xargs -r -d '\n' git grep --cached -lE '^(<{7}|>{7}) ' --))
+			(cd "$tree" && xargs -r -d '\n' git grep --cached -lE '^(<{7}|[|]{7}|>{7}) ' --))
 		((${#marked[@]} == 0)) || stopped "conflict markers are left in ${marked[*]}"
 		tree_git diff --quiet || stopped "what was resolved is not added: $(tree_git diff --name-only | paste -sd' ')"
 		carry_git commit -q --allow-empty -C "$commit" >"$tmp/out" 2>&1 ||

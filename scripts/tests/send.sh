@@ -141,6 +141,9 @@ test_rebase() {
 	check "not resolved" 1 "conflict in mm/mempolicy.c" "$do"
 	git -C "$target" add -u
 	check "markers left" 1 "conflict markers are left in mm/mempolicy.c" "$do"
+	sed -i '/^<<<<<<< /d; /^>>>>>>> /d' "$target/mm/mempolicy.c"
+	git -C "$target" add -u
+	check "markers of diff3 left" 1 "conflict markers are left in mm/mempolicy.c" "$do"
 	give_up=$(printed "give up")
 	cp -r "$lab/patches/v7.3" "$lab/patches/v5.0"
 	check "another rebase under way" 2 "a rebase to v6.0 from v7.3, not from v5.0, is under way" FROM=v5.0 "$do"
