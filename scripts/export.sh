@@ -164,7 +164,7 @@ main() {
 	if ((status)); then
 		die "$in_tree fails on this machine: $(uname -sr), which need not have the series (see $new/run)"
 	fi
-	note "try it: git am $work/export/[0-9]*.patch on branch numa"
+	note "try it: git -C $tree switch -c numa-selftests numa && git -C $tree am $work/export/[0-9]*.patch"
 }
 
 main "$@"

@@ -252,11 +252,12 @@ test_mbox() {
 }
 
 test_export() {
-	local do=$lab/scripts/export.sh out=$tmp/O/v7.3/export status
+	local do=$lab/scripts/export.sh out=$tmp/O/v7.3/export said
 	printf 'TEST_GEN_PROGS := one\n' >"$lab/selftests/numa/Makefile"
 	printf '%s\n' '# selftests: numa: one' '# 1..1' '# ok 1 a.test' 'ok 1 selftests: numa: one' >"$lab/selftests/numa/one.c"
 	touch "$lab/selftests/numa"/{config,settings,one.h}
 	check export 0 "verdict: pass, 1 passed" "$do"
+	said=$(printed "try it")
 	git -C "$tmp/clone" fetch -q origin
 	git -C "$tmp/clone" reset -q --hard origin/numa
 	tester "$tmp/clone" am -q "$out"/0006-*.patch >"$tmp/out" 2>&1 || true
@@ -264,6 +265,12 @@ test_export() {
 		"$(git -C "$tmp/clone" diff --name-only origin/numa HEAD | sed 's|.*/||' | paste -sd' ')"
 	same "order of the targets" "net numa pci" "$(sed -n 's/^TARGETS += //p' "$tmp/clone/tools/testing/selftests/Makefile" | paste -sd' ')"
 	same "order of the entries" "NUBUS NUMA NVIDIA" "$(sed -n 's/^\(N[A-Z]*\) .*/\1/p' "$tmp/clone/MAINTAINERS" | paste -sd' ')"
+	check "export, tried as it was said" 0 "Applying: selftests/numa" env GIT_COMMITTER_NAME="A Tester" \
+		GIT_COMMITTER_EMAIL=tester@localhost bash -c "$said"
+	check "the series stays" 0 "is what branch numa has" "$lab/scripts/refresh.sh" --check
+	check "it can be made again" 0 "verdict: pass, 1 passed" "$do"
+	git -C "$tree" switch -q numa
+	git -C "$tree" branch -qD numa-selftests
 	sed -i 's/ok 1 a.test/not &/' "$lab/selftests/numa/one.c"
 	check "export of what fails" 1 "tools/testing/selftests/numa fails on this machine" "$do"
 	sed -i '$d' "$lab/selftests/numa/one.c"
