@@ -21,6 +21,7 @@ usage() {
 
 		NUMA_CMDLINE: more kernel arguments; NUMA_SHIFT: a guest nanosecond is 2^-N instructions
 		(3); NUMA_CPU: more flags of QEMU's processor. All are part of meta.json.
+		NUMA_GDB_PORT: the port of 127.0.0.1 where the guest of --gdb waits (1234).
 	END
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
-# Print every target and every variable, with default and accepted values.
+# Print every target and every variable, with default and accepted values, and what else is read.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
@@ -56,6 +56,21 @@ main() {
 		  O                   build        directory for the source tree and everything built
 		  JOBS                $(nproc) (CPUs)     1 or more, for builds
 		  V                   0            0, 1: commands, and a line for each subtest
+
+		Environment           default      written before make: NUMA_GDB_PORT=1235 make gdb
+		  NUMA_DL             dl           directory for the sources that were downloaded
+		  NUMA_SOURCES        all          which of "kernel.org debian" may be asked for them
+		  NUMA_TARBALL        config/base  address of kernel.org's tarball
+		  NUMA_SHA256SUMS     config/base  address of kernel.org's list of sums
+		  NUMA_STALL          20           seconds without data after which a download is given up
+		  NUMA_CMDLINE        none         more arguments for the guest's kernel; those of single tests are
+		                                   in Documentation/testing.md
+		  NUMA_SHIFT          3            an instruction is 2^N guest nanoseconds (1 for KERNEL=debug)
+		  NUMA_CPU            none         more flags of QEMU's processor
+		  NUMA_GDB_PORT       1234         for make gdb: the port of 127.0.0.1 where QEMU waits for it
+		  NUMA_CANARY         20           for ACCEL=auto: seconds that a first guest of KVM has
+		  NUMA_COMPARE        results/compare  for make compare: where runs and table are kept
+
 		BASE=v6.12 is Linux 6.12, the kernel of Debian 13, with patches/v6.12: make BASE=v6.12 KERNEL=base
 		More: scripts/NAME.sh -h, README.md, Documentation/
 	END

@@ -22,7 +22,7 @@ check() {
 }
 
 main() {
-	local script name
+	local script name names
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	for script in "$top"/scripts/*.sh; do
@@ -55,6 +55,11 @@ main() {
 	check 1 "is not built: make build KERNEL=debug" KERNEL=debug "$script" --warnings mm/mempolicy.c
 	check 2 "unknown variable TOPOLOGY; accepted: BASE KDIR KERNEL TOPO" make -C "$top" help TOPOLOGY=4node
 	check 0 "make kernel-path" make -C "$top" help
+	# but those by which scripts tell each other something
+	names=$(grep -ohE '\$\{NUMA_[A-Z0-9_]+' "$top"/scripts/*.sh | cut -c3- | sort -u | grep -vE '_(LOCKED|LOCK_FD|QUIET)$')
+	for name in $names; do
+		check 0 "  $name " make -C "$top" help
+	done
 	for name in series topology golden; do
 		check 0 ", 0 wrong" BASE=v6.12 KDIR=/nowhere OLD=nothing FROM=nothing "$top/scripts/tests/$name.sh"
 	done
