@@ -18,7 +18,8 @@ usage() {
 		The cover letter has a line "change-id: YYYYMMDD-NAME-HEX", which names the series over all
 		of its revisions, and from the second on a line "revision: N". Both are sent below its
 		statistics, with the base: "base-commit:" with KDIR, where the base is a commit that others
-		have; "base: v$(base_value version)" where it was imported from a tarball.
+		have, or where this version was imported and config/base/$BASE.conf has a line "commit=", its hash
+		in kernel.org's repository; "base: v$(base_value version)" where it was imported from a tarball.
 	END
 }
 
@@ -70,7 +71,7 @@ maintainers() {
 }
 
 main() {
-	local cover=$patches/0000-cover-letter.patch count prefix change id hash revision domain base names nr name bad
+	local cover=$patches/0000-cover-letter.patch count prefix change id hash revision domain base commit names nr name bad
 	local files=()
 	case ${1:-} in
 	-h) usage && exit ;;
@@ -91,8 +92,12 @@ main() {
 		die "patches/$BASE/0000-cover-letter.patch: \"revision: $revision\" is not a number from 1"
 	prefix=PATCH
 	((revision == 1)) || prefix="PATCH v$revision"
+	commit=$(base_words commit)
 	if [[ -n $KDIR ]]; then
 		base="base-commit: $(state_get base)"
+	elif [[ -n $commit && $(state_get source)- == *-"$(base_value version)"-* ]]; then
+		[[ $commit =~ ^[0-9a-f]{40}$ ]] || die "config/base/$BASE.conf: \"commit=$commit\" is not the hash of a commit"
+		base="base-commit: $commit"
 	else
 		base="base: v$(base_value version)"
 	fi

@@ -236,6 +236,14 @@ test_mbox() {
 	check "change-id that is none" 1 'needs a line "change-id: YYYYMMDD-NAME-12HEXDIGITS", has "me"' "$do"
 	same "the mbox stays" "$first" "$(sha256sum <"$mbx")"
 	git -C "$lab" checkout -q patches
+	echo "commit=$(printf '%040d' 7)" >>"$lab/config/base/v7.3.conf"
+	check "base whose commit is known" 0 "base-commit: $(printf '%040d' 7), change-id: " "$do"
+	sed -i "s/^commit=.*/commit=v7.3.4/" "$lab/config/base/v7.3.conf"
+	check "commit that is none" 1 "is not the hash of a commit" "$do"
+	sed -i 's/^source=.*/source=linux-source-7.3-7.3.40-1/' "$tmp/O/v7.3/state"
+	check "another version in the tree" 0 "base: v7.3.4" "$do"
+	sed -i 's/^source=.*/source=linux-7.3.4/' "$tmp/O/v7.3/state"
+	git -C "$lab" checkout -q config
 	sed -i 's/^Its text/From text/' "$cover"
 	check "line that ends a mail" 1 'cannot begin with "From "' "$do"
 	git -C "$lab" checkout -q patches
