@@ -72,6 +72,21 @@
 #define UNUSED_TIME_MS	3000
 #define UNUSED_PASSES	10
 
+/*
+ * VMAs that two threads use all the time, so many in a buffer of USED_SIZE that is four scans:
+ * in how many seconds there have to be hints for USED_PERCENT of the pages that there were
+ * hints for in the first, when all VMAs are for everybody; and VMAs of a page each that another
+ * thread uses now and then
+ */
+#define USED_SIZE	(16UL << 20)
+#define USED_VMAS	16
+#define USED_SCANS	4
+#define USED_MS		100
+#define USED_SECONDS	3
+#define USED_PERCENT	40
+#define RARE_VMAS	32
+#define RARE_MS		20
+
 /* A scan of so much in a period, and the part of it that no turn has more of */
 #define SPREAD_SIZE	(16UL << 20)
 #define SPREAD_MS	1000
@@ -1550,6 +1565,113 @@ FIXTURE_TEARDOWN_PARENT(unused)
 TEST_F(unused, do_not_hold_up)
 {
 	in_child(_metadata, &self->env, scan_unused, NULL);
+}
+
+static void *toucher(void *arg)
+{
+	for (;;)
+		buffer_touch(arg);
+	return arg;
+}
+
+/* Some buffers, the last of which has no length */
+static void *rare_toucher(void *arg)
+{
+	for (;;) {
+		for (struct buffer *b = arg; b->len; b++)
+			buffer_touch(b);
+		usleep(RARE_MS * 1000);
+	}
+	return arg;
+}
+
+static void stay_map(struct __test_metadata *_metadata, const struct env *e, struct buffer *b,
+		     size_t len)
+{
+	const struct memory stays = { 0, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR };
+
+	buffer_map(_metadata, b, 0, len);
+	buffer_place(_metadata, b, e->far);
+	policy_set(_metadata, e, b, &stays);
+}
+
+/* Pages that got hints in the time @ms in which this thread uses @b too */
+static long marked_by_use(const struct buffer *b, long ms)
+{
+	long deadline = now_ms() + ms, updates = vmstat("numa_pte_updates");
+
+	while (now_ms() < deadline)
+		buffer_touch(b);
+	return vmstat("numa_pte_updates") - updates;
+}
+
+/* @arg: how many VMAs another thread uses now and then */
+static void scan_used(struct __test_metadata *_metadata, const struct env *e, const void *arg)
+{
+	const size_t step = 2 * USED_SIZE / USED_VMAS;
+	struct buffer b, rare[RARE_VMAS + 1] = { };
+	struct numab_knobs knobs = fast;
+	long first, later;
+	int nr_rare = *(const int *)arg;
+
+	knobs.value[NUMAB_SCAN_DELAY] = USED_MS / 10;
+	/* task_scan_min() divides the minimum by what the process has, in scan sizes */
+	knobs.value[NUMAB_PERIOD_MIN] = (USED_SCANS + 1) * USED_MS;
+	knobs.value[NUMAB_PERIOD_MAX] = USED_MS;
+	knobs.value[NUMAB_SCAN_SIZE] = USED_SIZE / USED_SCANS >> 20;
+	ASSERT_EQ(0, numab_knobs_set(&knobs));
+	stay_map(_metadata, e, &b, USED_SIZE);
+	/* in halves that cannot be merged */
+	for (size_t off = 0; off < b.len; off += step)
+		ASSERT_EQ(0, madvise(b.addr + off, step / 2, MADV_DONTDUMP));
+	for (int i = 0; i < nr_rare; i++)
+		stay_map(_metadata, e, &rare[i], page_size());
+	beside(_metadata, e, toucher, &b);
+	if (nr_rare)
+		beside(_metadata, e, rare_toucher, rare);
+	ASSERT_EQ(0, numa_balancing_set(1));
+	first = marked_by_use(&b, 1000);
+	ASSERT_LE(nr_pages(&b), first);
+	later = marked_by_use(&b, USED_SECONDS * 1000);
+	ASSERT_EQ(0, numa_balancing_set(0));
+	TH_LOG("%ld pages with hints in a second, %ld in the next %d", first, later, USED_SECONDS);
+	EXPECT_LE(first * USED_SECONDS * USED_PERCENT / 100, later);
+	EXPECT_TRUE(buffer_intact(&b));
+}
+
+/* Mappings that all threads use */
+FIXTURE(used)
+{
+	struct env env;
+};
+
+FIXTURE_SETUP(used)
+{
+	env_get(_metadata, &self->env, 0);
+}
+
+FIXTURE_TEARDOWN_PARENT(used)
+{
+	env_restore(&self->env);
+}
+
+/*
+ * Who has used a VMA is known until it has hints again, whose faults will tell, however long
+ * a pass takes (vma_age_pids()).
+ */
+TEST_F(used, stay_used)
+{
+	const int nr_rare = 0;
+
+	in_child(_metadata, &self->env, scan_used, &nr_rare);
+}
+
+/* And they do not wait for those that are used by others, a scan period for each (scan_turn()) */
+TEST_F(used, do_not_wait_for_unused)
+{
+	const int nr_rare = RARE_VMAS;
+
+	in_child(_metadata, &self->env, scan_used, &nr_rare);
 }
 
 /* What an unused mapping at address 0 needs: its page table has room behind it */
