@@ -27,6 +27,7 @@ main() {
 	esac
 	take_lock apply
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch"
+	need_version
 	names=$(series_names)
 	digest=$(series_digest)
 	no_rebase_under_way

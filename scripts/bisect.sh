@@ -127,7 +127,7 @@ write_rows() {
 			# Each patch builds, and boots
 
 			What \`make bisect-check\` has seen of ${#rows[@]} of the ${#names[@]} patches of \`patches/$BASE\`, on Linux
-			$(base_value version): no new warning in any of these configurations, and \`$smoke\` passes on 2node.
+			$(tree_version): no new warning in any of these configurations, and \`$smoke\` passes on 2node.
 			Written by \`make bisect-check\`, not by hand. The last column is a sum over what was built and run.
 
 			| nr | patch |$(printf ' %s |' "${configs[@]}") time | made from |

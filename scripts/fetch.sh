@@ -160,6 +160,7 @@ import() {
 		-c maintenance.auto=false commit -q -m "$source" # no gc that goes on with our lock
 	state_set base "$(git -C "$dir" rev-parse HEAD)"
 	state_set source "$source"
+	state_set version "$version"
 	state_set applied ""
 	state_set series ""
 	mv "$dir" "$tree"
@@ -177,6 +178,7 @@ main() {
 		return
 	fi
 	if [[ -d $tree ]]; then
+		need_version
 		note "$(state_get source) is in $tree"
 		return
 	fi

@@ -193,6 +193,24 @@ tree_is_clean() {
 	[[ -z $(tree_git status --porcelain --untracked-files=no) ]]
 }
 
+# The version of Linux that the base in the tree is, by its Makefile
+tree_version() {
+	{ tree_git show "$(state_get base):Makefile" 2>/dev/null || true; } | awk -F' *= *' '
+		/^(VERSION|PATCHLEVEL|SUBLEVEL|EXTRA[A-Z]*) *=/ { of[++n] = $2 }
+		END { print n < 3 ? "of no version" : of[1] "." of[2] (of[3] > 0 ? "." of[3] : "") of[4] }'
+}
+
+# The fetched tree is the version that config/base names, or what fetch took for it (Debian has not
+# every one), or it is said how the two meet.
+need_version() {
+	local version
+	[[ -z $KDIR ]] || return 0
+	version=$(base_value version)
+	[[ $(state_get version) == "$version" || $(tree_version) == "$version" ]] ||
+		die "the tree $tree is Linux $(tree_version), config/base/$BASE.conf names $version:" \
+			"make distclean fetch, or put the version back"
+}
+
 # A build of a commit that was killed has left the tree there.
 back_to_numa() {
 	[[ -n $(state_get switched) ]] || return 0

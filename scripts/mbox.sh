@@ -99,7 +99,7 @@ main() {
 		[[ $commit =~ ^[0-9a-f]{40}$ ]] || die "config/base/$BASE.conf: \"commit=$commit\" is not the hash of a commit"
 		base="base-commit: $commit"
 	else
-		base="base: v$(base_value version)"
+		base="base: v$(tree_version)"
 	fi
 
 	tmp=$(mktemp -d "$work/mbox.XXXXXX")

@@ -19,7 +19,7 @@ usage() {
 
 # The commits of the old series.
 old_series() {
-	local BASE=${FROM:-$BASE} patches series_label
+	local BASE=${FROM:-$BASE} patches series_label series_version
 	patches=$top/patches/$BASE
 	series_label=patches/$BASE
 	if [[ -n $OLD ]]; then
@@ -28,6 +28,9 @@ old_series() {
 		git -C "$top" archive "$OLD^{commit}" "patches/$BASE" 2>"$tmp/err" | tar -xf - -C "$tmp/old" 2>/dev/null ||
 			usage_error "OLD=$OLD has no patches/$BASE"
 		patches=$tmp/old/patches/$BASE
+		series_version=$(sed -n '1s/^# base: //p' "$patches/series")
+		[[ $series_version == "$(base_value version)" ]] ||
+			note "$series_label is for Linux ${series_version:-of no version}: it is compared on the tree that there is"
 	fi
 	make_small_base "$BASE"
 	series_commits "$small_base"

@@ -25,6 +25,7 @@ main() {
 	esac
 	take_lock refresh
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
+	need_version
 	need_numa
 	tree_is_clean || [[ -n $check ]] ||
 		die "the tree $tree has uncommitted changes: commit them, so that they become part of a patch"

@@ -6,15 +6,16 @@
 series_label=patches/$BASE
 base_of_tree=$BASE
 
-# Names of the patches, one a line, in order. Line 1 of the file names the base.
+# Names of the patches, one a line, in order. Line 1 of the file names the base: the version
+# $series_version, or that of config/base.
 series_names() {
-	local line nr=0 names=0
+	local line nr=0 names=0 version=${series_version:-$(base_value version)}
 	[[ -f $patches/series ]] || die "$series_label/series does not exist"
 	while IFS= read -r line || [[ -n $line ]]; do
 		nr=$((nr + 1))
 		if ((nr == 1)); then
-			[[ $line == "# base: $(base_value version)" ]] ||
-				die "$series_label/series:1: must be \"# base: $(base_value version)\", is \"$line\""
+			[[ $line == "# base: $version" ]] ||
+				die "$series_label/series:1: must be \"# base: $version\", is \"$line\""
 			continue
 		fi
 		[[ -z $line || $line == \#* ]] && continue

@@ -109,7 +109,7 @@ make_lab() {
 	git init -q -b base "$tree"
 	git -C "$tree" add -A
 	commit base
-	printf 'base=%s\nsource=test\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" >"$tmp/O/$base/state"
+	printf 'base=%s\nsource=test\nversion=%s\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" "$version" >"$tmp/O/$base/state"
 	git -C "$tree" checkout -q -b numa
 	sed -i 's/1/one/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: one"
 	sed -i 's/9/nine/' "$tree/mm/internal.h" && commit "mm: nine"
@@ -250,8 +250,9 @@ for_real() {
 }
 
 main() {
-	local lab tree seen
+	local lab tree seen version
 	base=${BASE:-v7.3}
+	version=$(sed -n 's/^version=//p' "$real/config/base/$base.conf")
 	tmp=$(mktemp -d)
 	trap 'rm -rf "$tmp"' EXIT
 	lab=$tmp/lab tree=$tmp/O/$base/linux seen=$tmp/lab/Documentation/bisect-$base.md patches=3

@@ -56,7 +56,7 @@ make_source() {
 	printf 'List\n\n%s\n' $'NUBUS SUBSYSTEM\nM:\tA\n\nNVIDIA DRIVER\nM:\tB' >"$dir/MAINTAINERS"
 	printf '%s\n\n' 'all:' "$(printf '\tgrep -q . numa/Makefile')" 'run_tests: all' "$(printf '\t@cat numa/*.c')" |
 		cat <(printf 'TARGETS += net\nTARGETS += pci\n') - >"$dir/tools/testing/selftests/Makefile"
-	cp "$dir/Kbuild" "$dir/Makefile"
+	printf '%s = %s\n' VERSION "${1%%.*}" PATCHLEVEL "$(cut -d. -f2 <<<"$1")" SUBLEVEL "${1##*.}" | cat - "$dir/Kbuild" >"$dir/Makefile"
 	[[ $1 != 7.3* ]] || echo "new here" >"$dir/mm/new.c"
 	[[ $1 != 6.0* ]] || sed -i '1i above' "$dir/mm/mempolicy.c"
 	tar -C "$tmp/src" -cJf "$tmp/dl/$tarball" "linux-$1"
@@ -121,6 +121,50 @@ test_range_diff() {
 	check "OLD before the series" 2 "OLD=HEAD has no patches/v7.3" OLD=HEAD "$do"
 	tester "$lab" reset -q HEAD~1
 	check "of a base without a tree" 1 "no source tree yet" FROM=v7.3 BASE=v6.0 "$do"
+}
+
+# A stable release of the same base, as workflow.md has it
+test_release() {
+	local fetch=$lab/scripts/fetch.sh refresh=$lab/scripts/refresh.sh conf=$lab/config/base/v7.3.conf said
+	said="is Linux 7.3.4, config/base/v7.3.conf names 7.3.5: make distclean fetch"
+	cp -r "$tmp/dl" "$tmp/dl.kept"
+	sed -i 's/7\.3\.4/7.3.5/' "$conf"
+	check "another version, refresh" 1 "$said" "$refresh"
+	sed -i 's/7\.3\.4/7.3.5/' "$lab/patches/v7.3/series"
+	check "another version, fetch" 1 "$said" "$fetch"
+	check "another version, apply" 1 "$said" "$lab/scripts/apply.sh"
+	check "distclean" 0 "removed" "$lab/scripts/clean.sh" --all
+	mv "$tmp/dl.kept" "$tmp/dl"
+	make_source 7.3.5 "line 20" "line 30"
+	sed -i 's/^line 9$/nine/' "$tmp/src/linux-7.3.5/mm/mempolicy.c"
+	tar -C "$tmp/src" -cJf "$tmp/dl/linux-7.3.5.tar.xz" linux-7.3.5
+	(cd "$tmp/dl" && sha256sum linux-7.3.5.tar.xz >linux-7.3.5.tar.xz.sha256)
+	check "fetch of the release" 0 "linux-7.3.5: commit" "$fetch"
+	check "apply to the release" 1 "0001-mm-ten.patch does not apply" "$lab/scripts/apply.sh"
+	check "range-diff where the old does not apply" 1 "HEAD:patches/v7.3/0001-mm-ten.patch does not apply" OLD=HEAD "$lab/scripts/range-diff.sh"
+	rm -rf "$tmp/O/v7.3" "$tmp/src/linux-7.3.5"
+	make_source 7.3.5 "line 20" "line 30"
+	check "fetch of another" 0 "linux-7.3.5: commit" "$fetch"
+	check "apply to it" 0 "5 patches applied" "$lab/scripts/apply.sh"
+	check "refresh on it" 0 "is what branch numa has" "$refresh"
+	check "range-diff over the two" 0 "HEAD:patches/v7.3 is for Linux 7.3.4" OLD=HEAD "$lab/scripts/range-diff.sh"
+	same "all equal over the two" 5 "$(grep -c ' = ' "$tmp/out")"
+	check "mbox of the release" 0 "base: v7.3.5" "$lab/scripts/mbox.sh"
+
+	# back; as a state of before has it, and as Debian's nearest release leaves it
+	git -C "$lab" checkout -q config patches
+	rm -rf "$tmp/O/v7.3"
+	check "fetch of the old one" 0 "linux-7.3.4: commit" "$fetch"
+	sed -i '/^version=/d' "$tmp/O/v7.3/state"
+	check "state without a version" 0 "5 patches applied" "$lab/scripts/apply.sh"
+	sed -i 's/7\.3\.4/7.3.3/' "$conf" "$lab/patches/v7.3/series"
+	echo version=7.3.3 >>"$tmp/O/v7.3/state"
+	check "another one was taken, with a notice" 0 "is in $tree" "$fetch"
+	check "refresh where another was taken" 0 "is what branch numa has" "$refresh"
+	check "mbox where another was taken" 0 "base: v7.3.4" "$lab/scripts/mbox.sh"
+	git -C "$lab" checkout -q config patches
+	sed -i '/^version=/d' "$tmp/O/v7.3/state"
+	check "the old one again" 0 "5 patches are applied" "$lab/scripts/apply.sh"
 }
 
 test_rebase() {
@@ -340,6 +384,7 @@ main() {
 	lab=$tmp/lab
 	make_lab
 	test_range_diff
+	test_release
 	test_rebase
 	test_mbox
 	test_export

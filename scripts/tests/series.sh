@@ -43,7 +43,7 @@ make_lab() {
 	git init -q -b base "$tree"
 	git -C "$tree" add -A
 	commit "$tree" base
-	printf 'base=%s\nsource=test\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" >"$tmp/O/$base/state"
+	printf 'base=%s\nsource=test\nversion=%s\napplied=\nseries=\n' "$(git -C "$tree" rev-parse HEAD)" "$version" >"$tmp/O/$base/state"
 	git -C "$tree" checkout -q -b numa
 	sed -i 's/two/2/' "$tree/mm/mempolicy.c"
 	commit "$tree" "mm/mempolicy: say 2
