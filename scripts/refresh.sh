@@ -31,7 +31,8 @@ main() {
 		die "the tree $tree has uncommitted changes: commit them, so that they become part of a patch"
 
 	tmp=$(mktemp -d "$work/refresh.XXXXXX")
-	trap 'rm -rf "$tmp"' EXIT
+	trap 'rm -rf "$tmp" "$patches.new"' EXIT
+	rm -rf "$patches.new"
 	series_write numa "$tmp/new" "$patches/0000-cover-letter.patch"
 	if diff -rq "$patches" "$tmp/new" >"$tmp/diff"; then
 		note "patches/$BASE is what branch numa has"
@@ -41,12 +42,18 @@ main() {
 		die "patches/$BASE is not what branch numa has"
 	elif [[ -n $(state_get series) && $(state_get series) != "$(series_digest 2>/dev/null)" &&
 	-n $(git -C "$top" status --porcelain -- "patches/$BASE" 2>/dev/null) ]]; then
+		[[ $(tree_git rev-parse numa) == "$(state_get applied)" ]] ||
+			die "patches/$BASE has changes that are in no commit here, and branch numa has others:" \
+				"commit them, or git stash, or git checkout patches (takes them back), then make refresh"
 		die "patches/$BASE has changes that are in no commit here and not on branch numa: make apply takes them," \
 			"or commit, stash or check them out first"
 	else
 		sed "s|$tmp/new|branch numa|; s/^/      /" "$tmp/diff"
+		# beside the old ones first: the disk may be full
+		cp -r "$tmp/new" "$patches.new" 2>"$tmp/err" ||
+			die "writing patches/$BASE, which is as it was: $(reason_in "$tmp/err")"
 		rm -f "$patches"/[0-9]*.patch
-		cp "$tmp/new"/* "$patches/"
+		mv "$patches.new"/* "$patches/"
 		note "$(($(wc -l <"$patches/series") - 1)) patches written to patches/$BASE"
 	fi
 	state_set applied "$(tree_git rev-parse numa)"

@@ -133,7 +133,19 @@ main() {
 	sed -i 's/reason/ground/' "$lab/patches/$base/0001-"*
 	check "refresh over an edited patch" 1 "patches/$base has changes that are in no commit here" "$refresh"
 	same "the edit" 1 "$(grep -c 'A ground' "$lab/patches/$base/0001-"*)"
+	echo twelve >>"$tree/mm/mempolicy.c"
+	commit "$tree" "mine too"
+	check "refresh over an edited patch, and a commit" 1 "git checkout patches" "$refresh"
+	check "apply of the same" 1 "have changed since the last apply" "$apply"
 	git -C "$lab" checkout -q patches
+	mkdir "$tmp/bin"
+	printf '#!/bin/sh\necho "cp: No space left on device" >&2\nexit 1\n' >"$tmp/bin/cp"
+	chmod +x "$tmp/bin/cp"
+	check "refresh on a full disk" 1 "patches/$base, which is as it was: cp: No space" PATH="$tmp/bin:$PATH" "$refresh"
+	same "patches after it" "" "$(git -C "$lab" status --porcelain patches)"
+	check "refresh when there is space" 0 "4 patches written" "$refresh"
+	git -C "$tree" reset -q --hard numa~1
+	check "refresh without it" 0 "3 patches written" "$refresh"
 	GIT_SEQUENCE_EDITOR='sed -i 1s/pick/edit/' git -C "$tree" -c user.name="A Tester" \
 		-c user.email=tester@localhost rebase -q -i base >/dev/null 2>&1
 	tip=$(git -C "$tree" rev-parse HEAD)
