@@ -190,9 +190,9 @@ main() {
 		# another with each patch and, where it comes round to one again, with each round
 		configs=("${configs[(first - 1 + at / ${#names[@]}) % ${#configs[@]}]}")
 	fi
+	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
-	"$top/scripts/refresh.sh" --check >/dev/null ||
-		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
+	"$top/scripts/refresh.sh" --check >/dev/null || exit 1
 	out=$results/bisect/$BASE
 	mkdir -p "$out"
 	if [[ -z $sample || ${configs[0]} == guest ]]; then

@@ -190,7 +190,9 @@ tree_git() {
 }
 
 tree_is_clean() {
-	[[ -z $(tree_git status --porcelain --untracked-files=no) ]]
+	local changes
+	changes=$(tree_git status --porcelain --untracked-files=no 2>/dev/null) || die "git status fails in $tree"
+	[[ -z $changes ]]
 }
 
 # The version of Linux that the base in the tree is, by its Makefile

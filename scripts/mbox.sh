@@ -81,8 +81,7 @@ main() {
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
 	names=$(series_names)
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
-	"$top/scripts/refresh.sh" --check >/dev/null 2>&1 ||
-		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
+	"$top/scripts/refresh.sh" --check >/dev/null || exit 1
 	change=$(cover_line change-id)
 	[[ $change =~ ^[0-9]{8}-[a-z0-9-]+-[0-9a-f]{12}$ ]] ||
 		die "patches/$BASE/0000-cover-letter.patch: needs a line \"change-id: YYYYMMDD-NAME-12HEXDIGITS\", has \"$change\""

@@ -39,7 +39,7 @@ main() {
 		[[ -n $check ]] && return
 	elif [[ -n $check ]]; then
 		sed 's/^/      /' "$tmp/diff"
-		die "patches/$BASE is not what branch numa has"
+		die "patches/$BASE is not what branch numa has: make refresh, or make apply"
 	elif [[ -n $(state_get series) && $(state_get series) != "$(series_digest 2>/dev/null)" &&
 	-n $(git -C "$top" status --porcelain -- "patches/$BASE" 2>/dev/null) ]]; then
 		[[ $(tree_git rev-parse numa) == "$(state_get applied)" ]] ||

@@ -26,7 +26,7 @@ bisect() {
 	: >"$tmp/builds"
 	env -u NUMA_LOCKED O="$tmp/O" MADE_UP="$tmp" "${vars[@]}" "$lab/scripts/bisect.sh" "$@" \
 		>"$tmp/out" 2>&1 </dev/null || status=$?
-	[[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" || wrong \
+	[[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" && (($(grep -cE '^(error|fatal):' "$tmp/out") == (status > 0))) || wrong \
 		"$name: status $status, want $want and \"$text\", got" "$(sed 's/^/  /' "$tmp/out")"
 	[[ $(paste -sd' ' "$tmp/builds") == "$builds" ]] ||
 		wrong "$name: built $(paste -sd' ' "$tmp/builds")" "  want $builds"
@@ -193,7 +193,7 @@ kept() {
 	git -C "$tree" reset -q --hard numa~2
 	sed -i 's/9/neun/' "$tree/mm/internal.h" && commit "mm: nine"
 	sed -i 's/5/five/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: five"
-	bisect "branch and patches differ" 1 "branch numa is not what patches/$base has" ""
+	bisect "branch and patches differ" 1 "error: patches/$base is not what branch numa has: make refresh, or make apply" ""
 	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
 	bisect "another patch, and what comes after it" 0 "kept    1" "$(all_of 2) $(all_of 3)"
 	git -C "$tree" reset -q --hard numa~1
@@ -209,6 +209,7 @@ kept() {
 	cmp "$seen" "$tmp/seen" || wrong "a sample changed the table"
 	echo edit >>"$tree/mm/mempolicy.c"
 	bisect "a tree with edits" 1 "has uncommitted changes" ""
+	bisect "no tree" 1 "there is no source tree yet" "" O="$tmp/none"
 }
 
 # With build.sh as it is

@@ -133,6 +133,7 @@ test_release() {
 	sed -i 's/7\.3\.4/7.3.5/' "$lab/patches/v7.3/series"
 	check "another version, fetch" 1 "$said" "$fetch"
 	check "another version, apply" 1 "$said" "$lab/scripts/apply.sh"
+	check "another version, mbox" 1 "$said" "$lab/scripts/mbox.sh"
 	check "distclean" 0 "removed" "$lab/scripts/clean.sh" --all
 	mv "$tmp/dl.kept" "$tmp/dl"
 	make_source 7.3.5 "line 20" "line 30"
@@ -292,7 +293,7 @@ test_mbox() {
 	check "line that ends a mail" 1 'cannot begin with "From "' "$do"
 	git -C "$lab" checkout -q patches
 	sed -i 's/A reason/Another/' "$lab/patches/v7.3/0002-"*
-	check "patches that are not applied" 1 "branch numa is not what patches/v7.3 has" "$do"
+	check "patches that are not applied" 1 "patches/v7.3 is not what branch numa has: make refresh, or make apply" "$do"
 	git -C "$lab" checkout -q patches
 	echo mine >>"$tree/mm/mempolicy.c"
 	check "mbox of a dirty tree" 1 "has uncommitted changes" "$do"

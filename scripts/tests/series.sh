@@ -119,6 +119,10 @@ main() {
 	check "uncommitted edits and refresh" 1 "has uncommitted changes" "$refresh"
 	sed -i 's/reason/ground/' "$lab/patches/$base/0001-"*
 	check "uncommitted edits and another series" 1 "has uncommitted changes" "$apply"
+	cp "$tree/.git/index" "$tmp/index"
+	echo damage >"$tree/.git/index"
+	check "edits that git cannot see, and refresh" 1 "git status fails in $tree" "$refresh"
+	cp "$tmp/index" "$tree/.git/index"
 	commit "$tree" "mine"
 	check "own commit and another series" 1 "have changed since the last apply" "$apply"
 	restore
