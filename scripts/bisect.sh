@@ -6,7 +6,9 @@ set -euo pipefail
 . "$top/scripts/series.sh"
 . "$top/scripts/expected.sh"
 
-seen=$top/Documentation/bisect-$BASE.md
+seen=$top/Documentation/bisect-$BASE.md out=$results/bisect/$BASE
+# what is seen of another tree is no document of the base
+[[ -z $KDIR ]] || seen=$work/bisect.md out=$work/bisect
 
 usage() {
 	cat <<-END
@@ -19,7 +21,8 @@ usage() {
 		What was good becomes a row of ${seen#"$top/"}, with a sum over all that it
 		was made from: source before and after the patch, configurations, compiler, test. Without
 		PATCH a patch whose row has that sum is not done again, so that a run that was interrupted goes
-		on where it was, on another machine too; and rows that do not hold any more go.
+		on where it was, on another machine too; and rows that do not hold any more go. With KDIR the
+		table is kept below O.
 		--sample: one patch in one configuration, which are others at each commit of this repository.
 		Exit status: 1 where a patch does not build, has a new warning or does not boot.
 	END
@@ -193,7 +196,6 @@ main() {
 	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
 	"$top/scripts/refresh.sh" --check >/dev/null || exit 1
-	out=$results/bisect/$BASE
 	mkdir -p "$out"
 	if [[ -z $sample || ${configs[0]} == guest ]]; then
 		"$top/scripts/selftests.sh" >/dev/null

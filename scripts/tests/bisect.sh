@@ -206,10 +206,28 @@ kept() {
 	touch "$tmp/breaks-2-nonuma"
 	# by the only commit there is: patch 1 % 2 + 1, configuration 1 % 2 + 1 / 2
 	bisect "a sample" 1 "nonuma: error: building 2-nonuma: it is broken" "2-nonuma" --sample
+	rm "$tmp/breaks-2-nonuma"
 	cmp "$seen" "$tmp/seen" || wrong "a sample changed the table"
 	echo edit >>"$tree/mm/mempolicy.c"
 	bisect "a tree with edits" 1 "has uncommitted changes" ""
+	git -C "$tree" checkout -q mm
 	bisect "no tree" 1 "there is no source tree yet" "" O="$tmp/none"
+}
+
+# In a tree of one's own, on a branch of it
+own_tree() {
+	local own
+	git clone -q -b base "$tree" "$tmp/mine"
+	git -C "$tmp/mine" checkout -q -b work
+	echo '// mine' >>"$tmp/mine/mm/part.c" && tree=$tmp/mine commit "mine"
+	O=$tmp/O KDIR=$tmp/mine "$lab/scripts/apply.sh" >/dev/null
+	own=$(echo "$tmp"/O/kdir-*)
+	mkdir -p "$own/selftests/install"
+	cp -r "$tmp/O/$base/selftests/install/numa" "$own/selftests/install/"
+	cp "$seen" "$tmp/seen"
+	bisect "KDIR" 0 "ok      2" "$(all_of 1) $(all_of 2)" KDIR="$tmp/mine"
+	cmp "$seen" "$tmp/seen" || wrong "a KDIR changed the table of the base"
+	seen=$own/bisect.md rows "it has a table of its own" "1 2"
 }
 
 # With build.sh as it is
@@ -223,7 +241,6 @@ for_real() {
 		touch "$out/.config"
 	END
 	patches=1
-	git -C "$tree" checkout -q mm
 	git -C "$tree" reset -q --hard base
 	echo 'static int unused;' >>"$tree/mm/internal.h" && commit "mm: one that warns in files it does not touch"
 	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
@@ -261,6 +278,7 @@ main() {
 	refused
 	samples
 	kept
+	own_tree
 	for_real
 	printf '%d steps, %d wrong\n' "$count" "$bad"
 	((bad == 0))
