@@ -20,7 +20,7 @@ usage() {
 }
 
 main() {
-	local digest names current
+	local digest names branch current
 	case ${1:-} in
 	-h) usage && exit ;;
 	?*) usage_error "apply.sh takes no argument but -h, not $1" ;;
@@ -33,13 +33,16 @@ main() {
 	no_rebase_under_way
 	back_to_numa
 
+	branch=$(tree_git symbolic-ref -q HEAD || true)
+	# a checkout would carry them along
+	[[ $branch == refs/heads/numa ]] || tree_is_clean ||
+		die "the tree $tree has uncommitted changes, and is not on branch numa: commit or stash them first"
 	current=$(tree_git rev-parse -q --verify refs/heads/numa || true)
 	if [[ -n $KDIR ]]; then
 		if [[ -n $current && -z $(state_get applied) ]]; then
 			die "KDIR has a branch numa that was not made here: rename or delete it"
 		fi
-		if [[ $(tree_git symbolic-ref -q HEAD || true) != refs/heads/numa ]]; then
-			tree_is_clean || die "KDIR=$KDIR has uncommitted changes: commit or stash them first"
+		if [[ $branch != refs/heads/numa ]]; then
 			if [[ $(state_get base) != "$(tree_git rev-parse HEAD)" ]]; then
 				state_set base "$(tree_git rev-parse HEAD)"
 				state_set series ""
@@ -49,7 +52,7 @@ main() {
 	fi
 
 	if [[ -n $current && $(state_get series) == "$digest" ]]; then
-		[[ $(tree_git symbolic-ref -q HEAD || true) == refs/heads/numa ]] || tree_git checkout -q numa
+		[[ $branch == refs/heads/numa ]] || tree_git checkout -q numa
 		if [[ $current != "$(state_get applied)" ]]; then
 			note "branch numa has commits that patches/$BASE has not (make refresh stores them)"
 		elif ! tree_is_clean; then

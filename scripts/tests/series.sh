@@ -117,6 +117,11 @@ main() {
 	echo eleven >>"$tree/mm/mempolicy.c"
 	check "uncommitted edits, series as it was" 0 "uncommitted changes; they are built" "$apply"
 	check "uncommitted edits and refresh" 1 "has uncommitted changes" "$refresh"
+	git -C "$tree" checkout -q -b other
+	check "uncommitted edits on another branch" 1 "has uncommitted changes, and is not on branch numa" "$apply"
+	same "that branch after it" refs/heads/other "$(git -C "$tree" symbolic-ref HEAD)"
+	git -C "$tree" checkout -q numa
+	git -C "$tree" branch -qd other
 	sed -i 's/reason/ground/' "$lab/patches/$base/0001-"*
 	check "uncommitted edits and another series" 1 "has uncommitted changes" "$apply"
 	cp "$tree/.git/index" "$tmp/index"
