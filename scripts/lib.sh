@@ -102,6 +102,7 @@ check_variables() {
 		usage_error "KDIR=$KDIR is not a git work tree of Linux"
 	[[ -z $KDIR || -f $KDIR/Kbuild && -f $KDIR/mm/mempolicy.c ]] ||
 		usage_error "KDIR=$KDIR is not a Linux tree: it has no mm/mempolicy.c"
+	[[ -z $KDIR ]] || KDIR=$(cd "$KDIR" && pwd -P)
 	case $KERNEL in
 	base | patched | debug | gcov) ;;
 	*/*) [[ -f $KERNEL ]] || usage_error "KERNEL=$KERNEL: there is no such file" ;;
@@ -131,8 +132,8 @@ check_variables() {
 		usage_error "JOBS=$JOBS is not a number; accepted: 1 or more"
 	[[ $V == 0 || $V == 1 ]] || usage_error "V=$V is not known; accepted: 0, 1"
 	[[ $O == /* ]] || O=$PWD/$O
-	[[ $O != *[[:space:]:]* && $top != *[[:space:]:]* ]] ||
-		usage_error "a kernel cannot be built below a path with blanks or colons: $O, $top"
+	[[ $O$top$KDIR != *[[:space:]:]* ]] ||
+		usage_error "a kernel cannot be built below a path with blanks or colons: $O, $top${KDIR:+, $KDIR}"
 }
 
 # Value of a key in config/base/$BASE.conf
@@ -152,7 +153,6 @@ check_variables
 : "${JOBS:=$(nproc)}"
 patches=$top/patches/$BASE
 if [[ -n $KDIR ]]; then
-	KDIR=$(cd "$KDIR" && pwd -P)
 	work=$O/kdir-$(printf '%s' "$KDIR" | cksum | cut -d' ' -f1)
 	tree=$KDIR
 else

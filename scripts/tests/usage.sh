@@ -44,6 +44,9 @@ main() {
 	check 2 "JOBS=-1 is not a number" JOBS=-1 "$script"
 	check 2 "V=2 is not known; accepted: 0, 1" V=2 "$script"
 	check 2 "KDIR=/nowhere is not a git work tree" KDIR=/nowhere "$script"
+	mkdir -p "$tmp/a b/.git" "$tmp/a b/mm"
+	touch "$tmp/a b/Kbuild" "$tmp/a b/mm/mempolicy.c"
+	check 2 "cannot be built below a path with blanks or colons: $tmp/O, $top, $tmp/a b" KDIR="$tmp/a b" "$script"
 	check 2 "cannot be built below a path with blanks" O="$tmp/a b" "$script"
 	for name in prove bisect; do
 		check 2 "PATCH=0 is out of range; accepted: 1 to " PATCH=0 "$top/scripts/$name.sh"
