@@ -31,7 +31,7 @@ main() {
 	names=$(series_names)
 	digest=$(series_digest)
 	no_rebase_under_way
-	back_to_numa
+	back_to_branch
 
 	branch=$(tree_git symbolic-ref -q HEAD || true)
 	# a checkout would carry them along

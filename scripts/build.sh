@@ -56,7 +56,7 @@ to_commit() {
 	while IFS= read -r -d '' f; do
 		[[ -e $tree/$f ]] && changed+=("$f" "$(stat -c %y "$tree/$f")")
 	done < <(tree_git diff -z --name-only "$(state_get base)" HEAD)
-	state_set switched y
+	state_set switched "$(tree_git symbolic-ref -q --short HEAD || tree_git rev-parse HEAD)"
 	tree_git checkout -q --detach "$commit"
 	recall_times
 }
@@ -97,11 +97,10 @@ series_files() {
 
 from_commit() {
 	local i
-	tree_git checkout -q numa
+	back_to_branch
 	for ((i = 0; i < ${#changed[@]}; i += 2)); do
 		touch -d "${changed[i + 1]}" "$tree/${changed[i]}"
 	done
-	state_set switched ""
 }
 
 # How far: the compiler runs so far, of those that the last full build had.
@@ -234,7 +233,7 @@ main() {
 	take_lock build
 	[[ -f $out/.config ]] || die "KERNEL=$KERNEL is not configured: make config KERNEL=$KERNEL"
 	need_numa
-	back_to_numa
+	back_to_branch
 	ccache_setup
 	[[ $KERNEL != *-* ]] || cache_by_text
 	commit=$(commit_of)

@@ -213,10 +213,14 @@ need_version() {
 			"make distclean fetch, or put the version back"
 }
 
-# A build of a commit that was killed has left the tree there.
-back_to_numa() {
-	[[ -n $(state_get switched) ]] || return 0
-	tree_git checkout -q numa || die "the tree $tree cannot go back to branch numa"
+# To the branch that a build of a commit has left, numa where that is gone; one that was killed has
+# not gone back.
+back_to_branch() {
+	local left
+	left=$(state_get switched)
+	[[ -n $left ]] || return 0
+	tree_git checkout -q "$left" 2>/dev/null || tree_git checkout -q numa ||
+		die "the tree $tree cannot go back to branch numa"
 	state_set switched ""
 }
 

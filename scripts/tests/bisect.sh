@@ -260,11 +260,14 @@ for_real() {
 	# as a build leaves the tree that is killed
 	head=$(git -C "$tree" rev-parse numa)
 	git -C "$tree" checkout -q --detach base
-	echo switched=y >>"$tmp/O/$base/state"
+	sed -i "s/^switched=.*/switched=numa/" "$tmp/O/$base/state"
 	mkdir -p "$tmp/O/$base/patched" && touch "$tmp/O/$base/patched/.config"
 	O=$tmp/O "$lab/scripts/build.sh" >"$tmp/out" 2>&1 || wrong "a build after one that was killed:" "$(cat "$tmp/out")"
 	[[ $(git -C "$tree" symbolic-ref HEAD) == refs/heads/numa && $(git -C "$tree" rev-parse HEAD) == "$head" ]] ||
 		wrong "the tree was not on branch numa for it"
+	git -C "$tree" checkout -q -b b4/numa
+	bisect "on a branch on top of numa" 0 "ok      1" "" PATCH=1
+	[[ $(git -C "$tree" symbolic-ref HEAD) == refs/heads/b4/numa ]] || wrong "the tree has left its branch"
 }
 
 main() {
