@@ -12,7 +12,7 @@ seen=$top/Documentation/bisect-$BASE.md out=$results/bisect/$BASE
 
 usage() {
 	cat <<-END
-		usage: bisect.sh [-h | --sample]
+		usage: bisect.sh [-h | --sample | --stale]
 
 		For each patch, or PATCH=N or PATCH=FIRST-LAST: builds KERNEL=N in the configuration of the
 		guests and in $variants, compiles the C files that the patch touches with W=1 and compares
@@ -24,6 +24,7 @@ usage() {
 		on where it was, on another machine too; and rows that do not hold any more go. With KDIR the
 		table is kept below O.
 		--sample: one patch in one configuration, which are others at each commit of this repository.
+		--stale: only say how many patches have a row that holds. Exit status: 3 where one has not.
 		Exit status: 1 where a patch does not build, has a new warning or does not boot.
 	END
 }
@@ -172,14 +173,15 @@ check_patch() {
 }
 
 main() {
-	local nr status=0 sample='' at start=$SECONDS made='' rows=()
+	local nr status=0 sample='' stale='' at start=$SECONDS made='' rows=()
 	configs=(guest)
 	# shellcheck disable=SC2206 # words
 	configs+=($variants)
 	case ${1:-} in
 	-h) usage && exit ;;
 	--sample) sample=y ;;
-	?*) usage_error "bisect.sh accepts -h and --sample, not $1" ;;
+	--stale) stale=y ;;
+	?*) usage_error "bisect.sh accepts -h, --sample and --stale, not $1" ;;
 	esac
 	take_lock bisect-check
 	trap end_children EXIT
@@ -209,6 +211,11 @@ main() {
 	for nr in "${!rows[@]}"; do
 		row_holds "$nr" || unset "rows[nr]"
 	done
+	if [[ -n $stale ]]; then
+		note "${#rows[@]} of ${#names[@]} patches have a row in ${seen#"$top/"} of what there is now (make bisect-check)"
+		((${#rows[@]} == ${#names[@]})) || exit 3
+		return
+	fi
 	for ((nr = first; nr <= last; nr++)); do
 		if [[ -z $PATCH ]] && row_holds "$nr"; then
 			printf '%-6s %2d  %s\n' kept "$nr" "$(subject_of "$nr")"

@@ -33,6 +33,21 @@ check() {
 	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/out"
 }
 
+# check_stored NAME COMMAND...: status 3 says that what is stored is of something else, the last line why
+check_stored() {
+	local name=$1 start=$SECONDS status=0
+	shift
+	"$@" >"$tmp/out" 2>&1 </dev/null || status=$?
+	if ((status == 3)); then
+		skipped=$((skipped + 1))
+		line skip "$name" $((SECONDS - start))
+		tail -n 1 "$tmp/out" | sed 's/^ */        /'
+		return
+	fi
+	count_result "$name" "$status" "$start"
+	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/out"
+}
+
 # check_loud NAME COMMAND...: long work whose progress is shown
 check_loud() {
 	local name=$1 start=$SECONDS status=0
@@ -172,17 +187,8 @@ other_seed_differs() {
 # A short comparison against the stored one. With other kernels, or another QEMU, than were run
 # for that the figures are others: then there is nothing to hold them against, and why is said.
 stored_figures() {
-	local name="figures of fork_exec are as stored" start=$SECONDS status=0
 	A=base B=patched BENCH=fork_exec SEEDS=1 TOPO=4node NUMA_COMPARE=$tmp/compare \
-		"$top/scripts/compare.sh" --stored >"$tmp/out" 2>&1 </dev/null || status=$?
-	if ((status == 3)); then
-		skipped=$((skipped + 1))
-		line skip "$name" $((SECONDS - start))
-		tail -n 1 "$tmp/out" | sed 's/^/        /'
-		return
-	fi
-	count_result "$name" "$status" "$start"
-	((status == 0)) && [[ $V == 0 ]] || sed 's/^/        /' "$tmp/out"
+		"$top/scripts/compare.sh" --stored
 }
 
 # In a shell of its own, as a bad one ends it
@@ -223,13 +229,14 @@ all_checks() {
 		check_loud "build the patched kernel" builds patched
 		check "build the kselftests and the initramfs" userspace
 		check "each proof names a test that there is" proofs_name_tests
+		((failed)) || check_stored "bisect-check is of this series" "$top/scripts/bisect.sh" --stale
 		check "the initramfs is the same when built again" same_initramfs
 		((failed)) || guest_checks base patched
 		((failed)) || check_loud "bisect-check, a sample" "$top/scripts/bisect.sh" --sample
 		if ((failed == 0)); then
 			check "the same run under load gives the same bytes" deterministic
 			check "another seed gives another run" other_seed_differs
-			stored_figures
+			check_stored "figures of fork_exec are as stored" stored_figures
 			check "faults: one line, a failure, and the next run works" "$top/scripts/tests/faults.sh"
 		fi
 	fi

@@ -26,7 +26,7 @@ bisect() {
 	: >"$tmp/builds"
 	env -u NUMA_LOCKED O="$tmp/O" MADE_UP="$tmp" "${vars[@]}" "$lab/scripts/bisect.sh" "$@" \
 		>"$tmp/out" 2>&1 </dev/null || status=$?
-	[[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" && (($(grep -cE '^(error|fatal):' "$tmp/out") == (status > 0))) || wrong \
+	[[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" && (($(grep -cE '^(error|fatal):' "$tmp/out") == (status % 3 > 0))) || wrong \
 		"$name: status $status, want $want and \"$text\", got" "$(sed 's/^/  /' "$tmp/out")"
 	[[ $(paste -sd' ' "$tmp/builds") == "$builds" ]] ||
 		wrong "$name: built $(paste -sd' ' "$tmp/builds")" "  want $builds"
@@ -137,6 +137,7 @@ refused() {
 	rows "it has no row" "1 3"
 	bisect "only that one is done again" 0 "kept    3" "$(all_of 2)"
 	rows "all have" "1 2 3"
+	bisect "none is stale" 0 "3 of 3 patches have a row" "" --stale
 
 	echo "mm/x.c:1:1: warning: unused" >"$tmp/warns-1-nonuma"
 	bisect "a build that warns" 1 "nonuma: warns: mm/x.c:1:1: warning: unused" "$(all_of 1)" PATCH=1
@@ -193,8 +194,11 @@ kept() {
 	git -C "$tree" reset -q --hard numa~2
 	sed -i 's/9/neun/' "$tree/mm/internal.h" && commit "mm: nine"
 	sed -i 's/5/five/' "$tree/mm/mempolicy.c" && commit "mm/mempolicy: five"
+	cp "$seen" "$tmp/seen"
 	bisect "branch and patches differ" 1 "error: patches/$base is not what branch numa has: make refresh, or make apply" ""
 	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
+	bisect "stale rows" 3 "1 of 3 patches have a row in Documentation/bisect-$base.md of what there is now" "" --stale
+	cmp "$seen" "$tmp/seen" || wrong "asking for stale rows changed the table"
 	bisect "another patch, and what comes after it" 0 "kept    1" "$(all_of 2) $(all_of 3)"
 	git -C "$tree" reset -q --hard numa~1
 	O=$tmp/O "$lab/scripts/refresh.sh" >/dev/null
