@@ -108,6 +108,7 @@ fast_checks() {
 	check "series applies strictly" "$top/scripts/apply.sh"
 	check "refresh gives the same bytes" "$top/scripts/refresh.sh" --check
 	check "checkpatch --strict, a proof for each patch" "$top/scripts/tests/patches.sh"
+	((failed)) || check_stored "evidence is of this series" "$top/scripts/prove.sh" --stale
 }
 
 # One guest in the background, judged: its directory is $guests/NAME

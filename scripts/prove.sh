@@ -6,11 +6,13 @@ set -euo pipefail
 . "$top/scripts/series.sh"
 . "$top/scripts/expected.sh"
 
-evidence=$top/Documentation/evidence-$BASE.md
+evidence=$top/Documentation/evidence-$BASE.md out=$results/prove/$BASE
+# what is proven of another tree is no document of the base
+[[ -z $KDIR ]] || evidence=$work/evidence.md out=$work/prove
 
 usage() {
 	cat <<-END
-		usage: prove.sh [-h]
+		usage: prove.sh [-h | --stale]
 
 		For each patch, or PATCH=N or PATCH=FIRST-LAST, builds KERNEL=N-1 and KERNEL=N, runs the
 		kselftests that the patch names in "Proof:" lines on 4node, or on the topology that the
@@ -19,11 +21,13 @@ usage() {
 		later patches fix fails, and nothing else does. Where the line names a measure of
 		selftests/bench, it must be at most, or at least, so many times what it is before the patch.
 		A patch without behaviour ("Proof: none") is shown to leave the object code as it was, or what differs.
-		The table is kept in results/prove/$BASE/table.md. A row of an earlier call stays in it as long as
+		The table is kept in ${out#"$top/"}/table.md. A row of an earlier call stays in it as long as
 		what it was made from is the same: the two kernels, the programs, the topology, the guest.
 		Without PATCH such a patch is not proven anew, so that an interrupted call is continued by the
 		next. Once the table has all patches, and all are proven, it is written to
-		${evidence#"$top/"} too. Exit status: 1 where a patch is not proven.
+		${evidence#"$top/"} too, each row with a sum over subject, proof, and source
+		before and after the patch. Exit status: 1 where a patch is not proven.
+		--stale: only say how many patches have a row there that has this sum. Exit status: 3 where one has not.
 	END
 }
 
@@ -200,14 +204,24 @@ functions() {
 		done | sort -k2
 }
 
+# Says of how many patches $evidence is
+stale() {
+	local nr count=0
+	for ((nr = 1; nr <= ${#names[@]}; nr++)); do
+		! grep -qs "^| $nr |.*| $(input_of "$nr") |$" "$evidence" || count=$((count + 1))
+	done
+	note "$count of ${#names[@]} patches have a row in ${evidence#"$top/"} of the series as it is (make prove)"
+	((count == ${#names[@]})) || exit 3
+}
+
 # All rows there are; with all patches in it and each proven, into Documentation.
 table() {
 	local nr missing=0
 	{
-		printf '| nr | patch | before | after | verdict |\n|---|---|---|---|---|\n'
+		printf '| nr | patch | before | after | verdict | made from |\n|---|---|---|---|---|---|\n'
 		for ((nr = 1; nr <= ${#names[@]}; nr++)); do
 			if row_holds "$nr"; then
-				cat "$out/$nr.rows"
+				sed "s/\$/ $(input_of "$nr") |/" "$out/$nr.rows"
 			else
 				missing=$((missing + 1))
 			fi
@@ -215,17 +229,17 @@ table() {
 	} >"$out/table.md"
 	note "table: ${out#"$PWD/"}/table.md"
 	((missing == 0)) || note "$missing of ${#names[@]} patches are not in it yet: make prove, or PATCH="
-	if ((missing)) || grep -q '| FAILED |$' "$out/table.md"; then
+	if ((missing)) || grep -q '| FAILED | [0-9a-f]* |$' "$out/table.md"; then
 		return
 	fi
 	{
 		cat <<-END
 			# Evidence
 
-			What \`make prove\` shows of each patch of \`patches/$BASE\`, on Linux $(base_value version): the
+			What \`make prove\` shows of each patch of \`patches/$BASE\`, on Linux $(tree_version): the
 			kselftests or measures that its \`Proof:\` lines name, on the kernel without it and with it, all
 			else being equal.
-			Written by \`make prove\`, not by hand.
+			Written by \`make prove\`, not by hand. The last column is a sum over the patch and its source.
 
 		END
 		cat "$out/table.md"
@@ -235,24 +249,28 @@ table() {
 }
 
 main() {
-	local nr topo name made status=0
+	local nr topo name made stale='' status=0
 	case ${1:-} in
 	-h) usage && exit ;;
-	?*) usage_error "prove.sh takes no argument but -h, not $1" ;;
+	--stale) stale=y ;;
+	?*) usage_error "prove.sh accepts -h and --stale, not $1" ;;
 	esac
 	take_lock prove
 	trap end_children EXIT
 	mapfile -t names < <(series_names)
 	((${#names[@]})) || exit 1
 	patch_range "${#names[@]}"
+	[[ -d $tree ]] || die "there is no source tree yet: make fetch apply"
 	tree_is_clean || die "the tree $tree has uncommitted changes: commit or stash them first"
-	"$top/scripts/refresh.sh" --check >/dev/null ||
-		die "branch numa is not what patches/$BASE has: make refresh, or make apply"
+	"$top/scripts/refresh.sh" --check >/dev/null || exit 1
+	if [[ -n $stale ]]; then
+		stale
+		return
+	fi
 	KERNEL=base expected_failures >/dev/null
 	"$top/scripts/selftests.sh" >/dev/null
 	check_proofs "$work/selftests/install/numa"
 	"$top/scripts/initramfs.sh" >/dev/null
-	out=$results/prove/$BASE
 	mkdir -p "$out"
 	for ((nr = first; nr <= last; nr++)); do
 		if [[ -z $PATCH ]] && row_holds "$nr" && ! grep -q '| FAILED |$' "$out/$nr.rows"; then

@@ -54,6 +54,15 @@ sources_of() {
 	done
 }
 
+# A sum over patch number $1 of names: what it says and proves, and the source
+input_of() {
+	{
+		subject_of "$1"
+		sed -n '/^---$/q; /^Proof:/p' "$patches/${names[$1 - 1]}"
+		sources_of "$1"
+	} | sha | cut -c1-12
+}
+
 # One sum over the list and the files it names.
 series_digest() {
 	local names

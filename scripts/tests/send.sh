@@ -18,7 +18,7 @@ check() {
 	shift 3
 	count=$((count + 1))
 	env -u NUMA_LOCKED O="$tmp/O" NUMA_DL="$tmp/dl" NUMA_SOURCES= "$@" >"$tmp/out" 2>&1 </dev/null || status=$?
-	if [[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" && (($(grep -c '^error:' "$tmp/out") == (status > 0))); then
+	if [[ $status == "$want" ]] && grep -qF -- "$text" "$tmp/out" && (($(grep -cE '^(error|fatal):' "$tmp/out") == (status % 3 > 0))); then
 		return
 	fi
 	wrong "$name: status $status, want $want and \"$text\", got" "$(sed 's/^/  /' "$tmp/out")"
@@ -385,6 +385,33 @@ test_prove() {
 	echo mine >>"$tree/mm/mempolicy.c"
 	check "prove in a dirty tree" 1 "has uncommitted changes" PATCH=5 "$do"
 	git -C "$tree" checkout -q mm
+	check "prove without a tree" 1 "there is no source tree yet" O="$tmp/none" "$do"
+}
+
+# Of patches without behaviour, and with builds that are made up
+test_evidence() {
+	local do=$lab/scripts/prove.sh evidence=$lab/Documentation/evidence-v7.3.md name
+	for name in config build selftests initramfs; do
+		printf '#!/bin/sh\n' >"$lab/scripts/$name.sh"
+	done
+	proof "none (a test)"
+	check "no evidence" 3 "0 of 5 patches have a row in Documentation/evidence-v7.3.md" "$do" --stale
+	check "prove all" 0 "all patches are proven" "$do"
+	check "evidence of all" 0 "5 of 5 patches have a row" "$do" --stale
+	proof "none (another)"
+	check "another proof" 3 "4 of 5 patches have a row" "$do" --stale
+	check "prove the other" 0 "kept    4" "$do"
+	check "evidence of all again" 0 "5 of 5 patches have a row" "$do" --stale
+	cp "$evidence" "$tmp/evidence"
+	git -C "$tmp/mine" checkout -q -f work
+	git -C "$tmp/mine" branch -qD numa
+	sed -i '/^applied=/d; /^series=/d' "$tmp"/O/kdir-*/state
+	echo mine >>"$tmp/mine/Kbuild"
+	tester "$tmp/mine" commit -qam mine
+	check "KDIR applied again" 0 "5 patches applied" KDIR="$tmp/mine" "$lab/scripts/apply.sh"
+	check "prove all of KDIR" 0 "/evidence.md" KDIR="$tmp/mine" "$do"
+	same "the evidence of the base" "$(cat "$tmp/evidence")" "$(cat "$evidence")"
+	check "evidence of KDIR" 0 "5 of 5 patches have a row" KDIR="$tmp/mine" "$do" --stale
 }
 
 main() {
@@ -399,6 +426,7 @@ main() {
 	test_mbox
 	test_export
 	test_prove
+	test_evidence
 	printf '%d steps, %d wrong\n' "$count" "$bad"
 	((bad == 0))
 }
