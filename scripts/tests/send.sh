@@ -414,6 +414,26 @@ test_evidence() {
 	check "evidence of KDIR" 0 "5 of 5 patches have a row" KDIR="$tmp/mine" "$do" --stale
 }
 
+# What make check makes of a bad proof, all else being made up
+test_check() {
+	local name status=0
+	mkdir "$tmp/bin"
+	for name in shellcheck shfmt codespell; do
+		ln -s /bin/true "$tmp/bin/$name"
+	done
+	for name in "$lab"/scripts/{tools,config,build,selftests,initramfs}.sh "$lab"/scripts/tests/*.sh; do
+		printf '#!/bin/sh\n' >"$name"
+	done
+	printf '#\nfaults\n' >"$lab/selftests/bench/.gitignore"
+	proof "kselftest policy:a.three"
+	env -u NUMA_LOCKED O="$tmp/O" PATH="$tmp/bin:$PATH" "$lab/scripts/check.sh" >"$tmp/out" 2>&1 </dev/null || status=$?
+	same "status of a check that fails" 1 "$status"
+	says "the check that fails" '^FAIL  each proof names a test that there is '
+	says "why it fails" '^        error: .*0005-mm-forty.patch: "Proof: kselftest policy:a.three": policy has no such test'
+	says "checks that pass" '^ok    refresh gives the same bytes'
+	says "evidence of the patch before" '^skip  evidence is of this series'
+}
+
 main() {
 	local lab tree
 	tmp=$(mktemp -d)
@@ -427,6 +447,7 @@ main() {
 	test_export
 	test_prove
 	test_evidence
+	test_check
 	printf '%d steps, %d wrong\n' "$count" "$bad"
 	((bad == 0))
 }
