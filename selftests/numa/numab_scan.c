@@ -79,11 +79,11 @@
  * thread uses now and then
  */
 #define USED_SIZE	(16UL << 20)
-#define USED_VMAS	16
+#define USED_VMAS	64
 #define USED_SCANS	4
 #define USED_MS		100
 #define USED_SECONDS	3
-#define USED_PERCENT	40
+#define USED_PERCENT	25
 #define RARE_VMAS	32
 #define RARE_MS		20
 
