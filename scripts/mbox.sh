@@ -18,8 +18,8 @@ usage() {
 		The cover letter has a line "change-id: YYYYMMDD-NAME-HEX", which names the series over all
 		of its revisions, and from the second on a line "revision: N". Both are sent below its
 		statistics, with the base: "base-commit:" with KDIR, where the base is a commit that others
-		have, or where this version was imported and config/base/$BASE.conf has a line "commit=", its hash
-		in kernel.org's repository; "base: v$(base_value version)" where it was imported from a tarball.
+		have, or where kernel.org's tarball was imported and config/base/$BASE.conf has a line "commit=", the
+		hash of that version in its repository; "base: v$(base_value version)" where it was imported from a tarball.
 	END
 }
 
@@ -94,7 +94,7 @@ main() {
 	commit=$(base_words commit)
 	if [[ -n $KDIR ]]; then
 		base="base-commit: $(state_get base)"
-	elif [[ -n $commit && $(state_get source)- == *-"$(base_value version)"-* ]]; then
+	elif [[ -n $commit && $(state_get source) == "linux-$(base_value version)" ]]; then
 		[[ $commit =~ ^[0-9a-f]{40}$ ]] || die "config/base/$BASE.conf: \"commit=$commit\" is not the hash of a commit"
 		base="base-commit: $commit"
 	else

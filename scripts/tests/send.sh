@@ -285,8 +285,10 @@ test_mbox() {
 	check "base whose commit is known" 0 "base-commit: $(printf '%040d' 7), change-id: " "$do"
 	sed -i "s/^commit=.*/commit=v7.3.4/" "$lab/config/base/v7.3.conf"
 	check "commit that is none" 1 "is not the hash of a commit" "$do"
-	sed -i 's/^source=.*/source=linux-source-7.3-7.3.40-1/' "$tmp/O/v7.3/state"
+	sed -i 's/^source=.*/source=linux-7.3.40/' "$tmp/O/v7.3/state"
 	check "another version in the tree" 0 "base: v7.3.4" "$do"
+	sed -i 's/^source=.*/source=linux-source-7.3-7.3.4-1/' "$tmp/O/v7.3/state"
+	check "a tree with changes of Debian's" 0 "base: v7.3.4" "$do"
 	sed -i 's/^source=.*/source=linux-7.3.4/' "$tmp/O/v7.3/state"
 	git -C "$lab" checkout -q config
 	sed -i 's/^Its text/From text/' "$cover"
