@@ -111,7 +111,7 @@ refused() {
 	check "an unknown kernel" "error: KERNEL=nosuch *" "$(A=nosuch "$top/scripts/compare.sh" 2>&1 || true)"
 	mkdir -p "$tmp/cmp/b"
 	check "the runs of before, in the way" "error: $tmp/cmp/b is where this comparison writes to: *" \
-		"$(A=$tmp/cmp/b NUMA_COMPARE=$tmp/cmp "$top/scripts/compare.sh" 2>&1 || true)"
+		"$(A=$tmp/cmp/b O=$tmp/O NUMA_COMPARE=$tmp/cmp "$top/scripts/compare.sh" 2>&1 || true)"
 	check "they are still there" "yes" "$([[ -d $tmp/cmp/b ]] && echo yes)"
 	check "no seeds" "error: SEEDS=0 *" "$(SEEDS=0 "$top/scripts/compare.sh" 2>&1 || true)"
 	check "no comparison" "*/empty has no comparison *: make compare first" \
