@@ -63,7 +63,8 @@ run_one() {
 	image=$(BASE=$base KERNEL=$kernel "$top/scripts/build.sh" --path)
 	mkdir -p "$4"
 	printf '%s\n' "$1" >"$4/kernel"
-	KERNEL=$image TESTS=$2 SEED=$3 TOPO=${topo:-$(of_scenario "$2" topo 4node)} \
+	# some are long where a kernel is slow: as long as selftests/bench/settings has it
+	TIMEOUT=${TIMEOUT:-1800} KERNEL=$image TESTS=$2 SEED=$3 TOPO=${topo:-$(of_scenario "$2" topo 4node)} \
 	NUMA_SHIFT=$(of_scenario "$2" shift 3) NUMA_CPU=$(of_scenario "$2" cpu '') judged_guest "$4"
 }
 

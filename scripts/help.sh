@@ -43,7 +43,7 @@ main() {
 		  TESTS               all          names of kselftests, "shared_policy numa_maps"
 		  SEED                1            0 to 999999999: what varies a deterministic guest
 		  ACCEL               tcg          tcg (deterministic), kvm (fast, for races), auto (kvm where it boots)
-		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug)
+		  TIMEOUT             600          host seconds for a guest (2400 for KERNEL=debug, 1800 for a measure)
 		  PATCH               all          for make prove and bisect-check: a number, or a range like 2-5
 		  OLD                 none         for make range-diff: a commit of this repository
 		  FROM                none         for make rebase and range-diff: $(bases_with_series)
