@@ -4,8 +4,8 @@
  * scanner (task_numa_work()) takes away the PTEs of a buffer, the hinting
  * faults that follow (do_numa_page(), do_huge_pmd_numa_page()) bring its pages
  * to the node whose CPU touches them. Which memory that holds for is decided by
- * the policy (mpol_misplaced(), vma_policy_mof()) and by the VMA
- * (task_numa_work(), folio_can_map_prot_numa()).
+ * the policy (mpol_misplaced(), vma_policy_mof()), by the VMA and by the page
+ * (task_numa_work() and change_prot_numa() of the base, numa_scan.c, numa_hint.c).
  *
  * Nothing here waits for a time to pass. Where memory must move, it is touched
  * until it did. Where it must stay, a second buffer that is free to move has to
@@ -74,9 +74,9 @@
 
 /*
  * VMAs that two threads use all the time, so many in a buffer of USED_SIZE that is four scans:
- * in how many seconds there have to be hints for USED_PERCENT of the pages that there were
- * hints for in the first, when all VMAs are for everybody; and VMAs of a page each that another
- * thread uses now and then
+ * in how many seconds there have to be hints, in each of them on average for USED_PERCENT of the
+ * pages that there were hints for in the first, when all VMAs are for everybody; and VMAs of a
+ * page each that another thread uses now and then
  */
 #define USED_SIZE	(16UL << 20)
 #define USED_VMAS	64
@@ -569,13 +569,13 @@ FIXTURE_VARIANT_ADD(left, outside_mask) {
 	.memory = { SCANNED, MPOL_BIND | MPOL_F_NUMA_BALANCING, FAR },
 };
 
-/* task_numa_work(): read-only file mappings; shared anonymous memory is a file */
+/* The VMA: read-only file mappings; shared anonymous memory is a file */
 FIXTURE_VARIANT_ADD(left, file_read_only) { .memory.flags = SHARED | RDONLY };
 
-/* task_numa_work(): VMAs without access */
+/* The VMA: without access */
 FIXTURE_VARIANT_ADD(left, prot_none) { .memory.flags = NOACCESS };
 
-/* folio_can_map_prot_numa(): pages shared for copy on write */
+/* The page: shared for copy on write */
 FIXTURE_VARIANT_ADD(left, copy_on_write) { .memory.flags = FORKED };
 
 FIXTURE_SETUP(left)
@@ -1069,7 +1069,7 @@ static void scan_beside_lock(struct __test_metadata *_metadata, const struct env
 	ASSERT_EQ(0, numa_balancing_set(1));
 	/* The first turn is late by what ran without balancing, and not by so much the second */
 	for (int i = 0; i <= TURNS; i++) {
-		/* turns for the VMAs that it does not use, one by one, give no hints */
+		/* on the base turns for the VMAs that it does not use, one by one, give no hints */
 		ASSERT_TRUE(hints_come(&b, vmstat("numa_pte_updates"), run_ms() + 16 * TURN_MS));
 		if (!i)
 			continue;
@@ -1560,7 +1560,7 @@ FIXTURE_TEARDOWN_PARENT(unused)
 
 /*
  * A VMA that the task has not used of late is scanned when nothing else is left to do, and
- * is a turn of its own only if there was something to mark in it (scan_vma()).
+ * ends the turn only if there was something to mark in it (scan_turn(), before: task_numa_work()).
  */
 TEST_F(unused, do_not_hold_up)
 {
