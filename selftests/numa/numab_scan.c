@@ -1499,13 +1499,10 @@ TEST_F(woken, keeps_the_period)
 
 /*
  * A thread with a policy that is without hints has found nothing while the others slept: the
- * memory without a policy is there for the first of them to run (numa_scan_blind). A kernel that
- * does not back off gives it hints or not by the phase of the two threads' ticks.
+ * memory without a policy is there for the first of them to run (numa_scan_blind).
  */
 TEST_F(woken, by_who_sees_more)
 {
-	if (vmstat("numa_scan_turns") < 0)
-		SKIP(return, "needs numa_scan_turns");
 	in_child(_metadata, &self->env, scan_awake, NULL);
 }
 
